@@ -1,0 +1,87 @@
+"""What does not move is not redrawn: the prediction where something changes, the camera's own pixels elsewhere.
+
+The camera is fixed, so most pixels of the future frame are already in the current one, and an autoencoder's round
+trip would only blur them.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Compositing:
+    """Where the prediction replaces the camera frame. Levels are of 0..255, lengths are pixels at model resolution.
+
+    Attributes:
+        threshold: smallest smoothed change, in levels, that counts as motion.
+        softness: levels above the threshold over which the mask rises from 0 to 1.
+        smoothing: standard deviation of the Gaussian that suppresses isolated changes before thresholding; 0 is none.
+        dilation: radius by which the moving region grows; 0 is none.
+        feather: standard deviation of the Gaussian that softens the mask's edge; 0 is none.
+    """
+
+    threshold: float = 6.0
+    softness: float = 10.0
+    smoothing: float = 1.5
+    dilation: int = 3
+    feather: float = 1.5
+
+    def __post_init__(self):
+        for name in ("threshold", "smoothing", "dilation", "feather"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if not self.softness > 0:
+            raise ValueError(f"softness must be more than 0, not {self.softness}")
+
+
+def motion_mask(current: np.ndarray, predicted: np.ndarray, options: Compositing) -> np.ndarray:
+    """Says how much of each pixel comes from the prediction.
+
+    Args:
+        current: the decoded current frame, float32 (H, W, 3) in 0..255.
+        predicted: the decoded predicted frame, same shape. Both are decoded, so that what the autoencoder loses
+            does not count as motion.
+
+    Returns:
+        float32 (H, W) in 0..1: 0 keeps the camera's pixel, 1 takes the prediction's.
+    """
+    change = np.abs(predicted - current).max(axis=2)
+    if options.smoothing > 0:
+        change = cv2.GaussianBlur(change, (0, 0), options.smoothing)
+    if options.dilation > 0:
+        size = 2 * int(options.dilation) + 1
+        change = cv2.dilate(change, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    mask = np.clip((change - options.threshold) / options.softness, 0, 1)
+    if options.feather > 0:
+        mask = cv2.GaussianBlur(mask, (0, 0), options.feather)
+    return mask
+
+
+def composite(camera: np.ndarray, predicted: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Blends at the camera's resolution.
+
+    Args:
+        camera: uint8 (H, W, 3), the frame predicted from.
+        predicted: float32 (H, W, 3) in 0..255.
+        mask: float32 (H, W) in 0..1.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    blended = camera + mask[:, :, None] * (predicted - camera)
+    return to_uint8(blended)
+
+
+def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes (H, W) or (H, W, 3) to `size` (height, width): by area down, which avoids aliasing, linearly up."""
+    if image.shape[:2] == tuple(size):
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """Rounds levels of 0..255 to uint8."""
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)

@@ -1,0 +1,324 @@
+"""FramePredictor: a camera frame and an instruction in, the frame `horizon` steps later out. No ROS in it."""
+
+import inspect
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import diffusers.utils.logging as diffusers_logging
+import numpy as np
+import torch
+import transformers.utils.logging as transformers_logging
+
+import framepred_ros.patch_autoencoder  # noqa: F401  (diffusers finds the class only in an imported module)
+from framepred_ros.checkpoint import (
+    CheckpointInfo,
+    read_checkpoint_info,
+    resolve_checkpoint,
+)
+from framepred_ros.compositing import composite, motion_mask, resize_frame, to_uint8
+
+SMALLEST_SIDE = 64
+CACHED_INSTRUCTIONS = 64
+
+
+class FramePredictor:
+    """Predicts the camera frame `horizon` steps ahead from the current frame and an instruction.
+
+    The arithmetic is that of `diffusers.StableDiffusionInstructPix2PixPipeline`, which opens the same checkpoint
+    folders and serves as the reference in the tests. What is added: instructions are encoded once, guidance costs
+    nothing when it is off, and the camera's own pixels are kept where nothing moves. Calls from several threads take
+    turns.
+
+    Attributes:
+        info: the checkpoint's settings (`framepred_ros.checkpoint.CheckpointInfo`).
+        device: torch device the model runs on.
+        dtype: torch dtype the model runs in.
+    """
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        self.vae, self.text_encoder, self.unet = vae.eval(), text_encoder.eval(), unet.eval()
+        self.tokenizer, self.scheduler, self.info = tokenizer, scheduler, info
+        self.device, self.dtype = unet.device, unet.dtype
+        self._embeddings = OrderedDict()
+        self._lock = threading.Lock()
+        _check_resolution(info, vae)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder_or_id: str | os.PathLike, device: str = "auto", dtype: torch.dtype | None = None
+    ) -> "FramePredictor":
+        """Loads a checkpoint folder, or a Hugging Face hub id of InstructPix2Pix weights.
+
+        Args:
+            folder_or_id: a folder in diffusers' layout, with or without `framepred.json`, or "owner/name".
+            device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA device when there is one.
+            dtype: float16 on CUDA and float32 on CPU when None.
+
+        Raises:
+            FileNotFoundError: no such folder, or the hub does not answer.
+            ValueError: the folder's files are not valid, or the device is not there.
+        """
+        folder = resolve_checkpoint(folder_or_id)
+        info = read_checkpoint_info(folder)
+        device = resolve_device(device)
+        dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
+        with _quiet_libraries():
+            from diffusers import StableDiffusionInstructPix2PixPipeline
+
+            pipeline = StableDiffusionInstructPix2PixPipeline.from_pretrained(
+                folder,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                safety_checker=None,  # its false positives black out frames
+                feature_extractor=None,
+                requires_safety_checker=False,
+            ).to(device)
+        return cls(pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, pipeline.unet, pipeline.scheduler, info)
+
+    @property
+    def horizon(self) -> int:
+        """How many frames ahead a prediction is."""
+        return self.info.horizon
+
+    @property
+    def step_duration(self) -> float | None:
+        """Seconds from one frame to the next in training, or None when the checkpoint does not say."""
+        return self.info.step_duration
+
+    def predict(
+        self, image: np.ndarray, instruction: str, steps: int | None = None, seed: int | None = None
+    ) -> np.ndarray:
+        """Predicts the frame `horizon` steps after `image`.
+
+        Args:
+            image: uint8 RGB (H, W, 3), H and W at least 64.
+            instruction: what the robot is doing, in words.
+            steps: sampling steps; the checkpoint's default when None. One step gives the conditional mean.
+            seed: seed of the initial noise; None is 0, so that equal inputs give equal frames and a video does not
+                flicker.
+
+        Returns:
+            uint8 RGB (H, W, 3), the size of `image`.
+
+        Raises:
+            ValueError: wrong dtype or shape, empty instruction, or steps out of range; the message says which.
+        """
+        return self.predict_batch([image], [instruction], steps=steps, seed=seed)[0]
+
+    def predict_batch(
+        self,
+        images: Sequence[np.ndarray],
+        instructions: Sequence[str],
+        steps: int | None = None,
+        seed: int | None = None,
+    ) -> list[np.ndarray]:
+        """Predicts for several frames in one pass; each result is what `predict` gives for that frame.
+
+        Args:
+            images: uint8 RGB (H, W, 3) each; sizes may differ.
+            instructions: one per image.
+            steps, seed: as in `predict`; every frame starts from the same noise.
+
+        Raises:
+            ValueError: as in `predict`, or when the counts differ.
+        """
+        steps = self._check_steps(steps)
+        if len(images) != len(instructions):
+            raise ValueError(f"{len(images)} images but {len(instructions)} instructions")
+        for image, instruction in zip(images, instructions):
+            check_image(image)
+            check_instruction(instruction)
+        if not images:
+            return []
+        with self._lock, torch.inference_mode():
+            current = self.encode(images)
+            predicted = self.predict_latents(current, instructions, steps, seed or 0)
+            return self._render(images, current, predicted)
+
+    def reconstruct(self, image: np.ndarray) -> np.ndarray:
+        """The autoencoder's round trip of a frame: the ceiling of what plain decoding can reach.
+
+        Args:
+            image: uint8 RGB (H, W, 3), H and W at least 64.
+
+        Returns:
+            uint8 RGB (H, W, 3), decoded at the model's resolution and resized back.
+        """
+        check_image(image)
+        with self._lock, torch.inference_mode():
+            decoded = self._decode(self.encode([image]))[0]
+        return to_uint8(resize_frame(decoded, image.shape[:2]))
+
+    def encode(self, images: Sequence[np.ndarray]) -> torch.Tensor:
+        """Latents of frames at the model's resolution.
+
+        Args:
+            images: uint8 RGB (H, W, 3) each.
+
+        Returns:
+            (N, C, h, w), the autoencoder's mode, not multiplied by its scaling factor.
+        """
+        batch = np.stack([resize_frame(image, self.info.resolution) for image in images])
+        pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
+        return self.vae.encode(pixels).latent_dist.mode()
+
+    def predict_latents(
+        self, current: torch.Tensor, instructions: Sequence[str], steps: int, seed: int = 0
+    ) -> torch.Tensor:
+        """Runs the sampler as the reference pipeline does.
+
+        Args:
+            current: (N, C, h, w), the current frames' latents from `encode`.
+            instructions: N instructions.
+
+        Returns:
+            (N, C, h, w), the sampled latents in the scheduler's scale: the future frame's, or the change, as
+            `info.prediction_target` says.
+        """
+        guided = (self.info.guidance_scale, self.info.image_guidance_scale) != (1.0, 1.0)
+        embeddings = torch.cat([self._embed(instruction) for instruction in instructions])
+        condition = current
+        if guided:  # in the pipeline's order: text and image, image only, neither
+            empty = self._embed("").expand_as(embeddings)
+            embeddings = torch.cat([embeddings, empty, empty])
+            condition = torch.cat([current, current, torch.zeros_like(current)])
+        generators = [torch.Generator().manual_seed(seed) for _ in instructions]
+        self.scheduler.set_timesteps(steps, device=self.device)
+        latents = self._initial_noise(current, generators) * self.scheduler.init_noise_sigma
+        extra = _accepted_arguments(self.scheduler.step, eta=0.0, generator=generators)
+        for timestep in self.scheduler.timesteps:
+            sample = torch.cat([latents] * 3) if guided else latents
+            sample = torch.cat([self.scheduler.scale_model_input(sample, timestep), condition], dim=1)
+            output = self.unet(sample, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
+            if guided:
+                output = self._guide(output)
+            latents = self.scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
+        return latents
+
+    def _initial_noise(self, current, generators):
+        # One generator per frame, drawn on the CPU: the same on every device and whatever the batch.
+        return torch.stack(
+            [torch.randn(current.shape[1:], generator=each, dtype=self.dtype) for each in generators]
+        ).to(self.device)
+
+    def _guide(self, output):
+        """InstructPix2Pix equation 3."""
+        with_text, image_only, neither = output.chunk(3)
+        return (
+            neither
+            + self.info.guidance_scale * (with_text - image_only)
+            + self.info.image_guidance_scale * (image_only - neither)
+        )
+
+    def _embed(self, instruction: str) -> torch.Tensor:
+        """The text encoder's output (1, length, hidden), kept for the most recent instructions."""
+        if instruction in self._embeddings:
+            self._embeddings.move_to_end(instruction)
+            return self._embeddings[instruction]
+        tokens = self.tokenizer(
+            instruction,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        embedding = self.text_encoder(tokens.input_ids.to(self.device))[0].to(self.dtype)
+        self._embeddings[instruction] = embedding
+        if len(self._embeddings) > CACHED_INSTRUCTIONS:
+            self._embeddings.popitem(last=False)
+        return embedding
+
+    def _render(self, images, current, predicted) -> list[np.ndarray]:
+        scale = self.vae.config.scaling_factor
+        if self.info.prediction_target == "difference":
+            predicted = predicted + current * scale
+        options = self.info.compositing
+        future = self._decode(predicted / scale)
+        if options is None:
+            return [to_uint8(resize_frame(frame, image.shape[:2])) for frame, image in zip(future, images)]
+        now = self._decode(current)
+        results = []
+        for image, before, after in zip(images, now, future):
+            mask = resize_frame(motion_mask(before, after, options), image.shape[:2])
+            results.append(composite(image, resize_frame(after, image.shape[:2]), mask))
+        return results
+
+    def _decode(self, latents: torch.Tensor) -> np.ndarray:
+        """Frames float32 (N, H, W, 3) in 0..255 at the model's resolution."""
+        pixels = self.vae.decode(latents, return_dict=False)[0].float()
+        frames = ((pixels + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1)
+        return np.ascontiguousarray(frames.cpu().numpy())
+
+    def _check_steps(self, steps: int | None) -> int:
+        steps = self.info.steps if steps is None else steps
+        largest = self.scheduler.config.num_train_timesteps
+        if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
+            raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
+        return steps
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Turns "auto" into a CUDA device when there is one, and checks that a named device exists.
+
+    Raises:
+        ValueError: unknown name, or no such device here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(1, device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device {str(device)!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    return resolved
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raises ValueError unless `image` is uint8 RGB (H, W, 3) with H and W at least 64."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"image must be a NumPy array of uint8, not {kind}")
+    if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < SMALLEST_SIDE:
+        raise ValueError(
+            f"image must have shape (H, W, 3) with H and W at least {SMALLEST_SIDE}, not {image.shape}"
+        )
+
+
+def check_instruction(instruction: str) -> None:
+    """Raises ValueError unless `instruction` is text with at least one visible character."""
+    if not isinstance(instruction, str) or not instruction.strip():
+        raise ValueError(f"instruction must be non-empty text, not {instruction!r}")
+
+
+def _check_resolution(info: CheckpointInfo, vae) -> None:
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    if any(side % factor for side in info.resolution):
+        raise ValueError(
+            f"resolution {list(info.resolution)} in framepred.json must be multiples of the autoencoder's {factor}"
+        )
+
+
+def _accepted_arguments(function, **candidates) -> dict:
+    """Schedulers' `step` methods take different arguments; the reference pipeline selects them the same way."""
+    accepted = inspect.signature(function).parameters
+    return {name: value for name, value in candidates.items() if name in accepted}
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keeps progress bars and notes about absent optional packages out of a node's log while loading."""
+    libraries = (diffusers_logging, transformers_logging)
+    levels = [library.get_verbosity() for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels):
+            library.set_verbosity(level)
+            library.enable_progress_bar()

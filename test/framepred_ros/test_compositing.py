@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from framepred_ros.compositing import Compositing, composite, motion_mask, resize_frame
+
+
+def make_scene(side=64):
+    """A grey scene in which a bright square appears at rows and columns 20..31."""
+    now = np.full((side, side, 3), 100, np.float32)
+    after = now.copy()
+    after[20:32, 20:32] = 220
+    return now, after
+
+
+def test_still_scene_keeps_every_camera_pixel():
+    camera = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    now, _ = make_scene()
+    mask = motion_mask(now, now, Compositing())
+    assert mask.max() == 0
+    assert np.array_equal(composite(camera, now + 50, mask), camera)
+
+
+def test_mask_covers_the_motion_and_little_else():
+    now, after = make_scene()
+    mask = motion_mask(now, after, Compositing())
+    assert mask[20:32, 20:32].min() > 0.99
+    assert mask[:8].max() == mask[45:].max() == 0
+    assert mask.dtype == np.float32 and mask.shape == (64, 64)
+
+
+def test_changes_below_the_threshold_do_not_count():
+    now, _ = make_scene()
+    assert motion_mask(now, now + 5, Compositing(threshold=6)).max() == 0
+
+
+def test_options_of_zero_switch_the_filters_off():
+    now, after = make_scene()
+    mask = motion_mask(now, after, Compositing(threshold=0, softness=1, smoothing=0, dilation=0, feather=0))
+    assert np.array_equal(mask, (after != now).any(axis=2).astype(np.float32))
+
+
+@pytest.mark.parametrize("name, value", [("threshold", -1), ("softness", 0), ("dilation", -2), ("feather", float("nan"))])
+def test_impossible_options_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        Compositing(**{name: value})
+
+
+def test_resize_averages_on_the_way_down():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[::2] = 200
+    assert np.array_equal(resize_frame(stripes, (32, 32)), np.full((32, 32, 3), 100, np.uint8))

@@ -1,0 +1,192 @@
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionInstructPix2PixPipeline
+from PIL import Image
+from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
+
+from framepred_ros import FramePredictor
+
+INSTRUCTION = "hit the block with the hammer"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return make_tiny_checkpoint(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def predictor(small):
+    return FramePredictor.from_pretrained(small, device="cpu")
+
+
+def make_image(height=64, width=64, seed=0) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+    return np.array(Image.fromarray(coarse).resize((width, height), Image.BICUBIC))
+
+
+def reference_latents(folder, image, noise_of, **call):
+    """Latents of the stock diffusers pipeline, started from the predictor's noise."""
+    pipeline = StableDiffusionInstructPix2PixPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(noise_of)
+    return pipeline(INSTRUCTION, Image.fromarray(image), generator=generator, output_type="latent", **call).images
+
+
+def own_latents(folder, image, steps, seed):
+    predictor = FramePredictor.from_pretrained(folder, device="cpu")
+    with torch.inference_mode():
+        return predictor.predict_latents(predictor.encode([image]), [INSTRUCTION], steps, seed)
+
+
+def test_one_step_equals_the_stock_pipeline(small):
+    image = make_image()
+    expected = reference_latents(small, image, noise_of=3, num_inference_steps=1, guidance_scale=1.0)
+    torch.testing.assert_close(own_latents(small, image, steps=1, seed=3), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_guided_steps_equal_the_stock_pipeline(tmp_path):
+    image = make_image()
+    folder = make_tiny_full_checkpoint(tmp_path, guidance_scale=4.0, image_guidance_scale=1.5)
+    expected = reference_latents(
+        folder, image, noise_of=5, num_inference_steps=6, guidance_scale=4.0, image_guidance_scale=1.5
+    )
+    torch.testing.assert_close(own_latents(folder, image, steps=6, seed=5), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_ancestral_sampler_equals_the_stock_pipeline(tmp_path):
+    """The published pipeline's sampler draws noise at each step and scales its input."""
+    image = make_image()
+    scheduler = EulerAncestralDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    folder = make_tiny_full_checkpoint(tmp_path, scheduler=scheduler)
+    expected = reference_latents(
+        folder, image, noise_of=5, num_inference_steps=4, guidance_scale=7.5, image_guidance_scale=1.5
+    )
+    torch.testing.assert_close(own_latents(folder, image, steps=4, seed=5), expected, atol=1e-3, rtol=1e-4)
+
+
+def test_the_difference_is_added_to_the_current_frame(tmp_path):
+    image = make_image()
+    predictor = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path, compositing=None), device="cpu")
+    with torch.inference_mode():
+        current = predictor.encode([image])
+        change = predictor.predict_latents(current, [INSTRUCTION], steps=1)
+        decoded = predictor.vae.decode(current + change).sample[0].permute(1, 2, 0)
+    expected = ((decoded + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).numpy()
+    assert np.array_equal(predictor.predict(image, INSTRUCTION), expected)
+
+
+def test_no_predicted_change_returns_the_camera_frame(predictor, small):
+    still = FramePredictor.from_pretrained(small, device="cpu")
+    torch.nn.init.zeros_(still.unet.conv_out.weight)
+    image = make_image(120, 160)
+    assert np.array_equal(still.predict(image, INSTRUCTION), image)
+
+
+@pytest.mark.parametrize("height, width", [(64, 64), (240, 320), (65, 131)])
+def test_output_has_the_size_and_type_of_the_input(predictor, height, width):
+    image = make_image(height, width)
+    for frame in (predictor.predict(image, INSTRUCTION), predictor.reconstruct(image)):
+        assert frame.shape == image.shape and frame.dtype == np.uint8
+
+
+def test_equal_inputs_give_equal_frames_and_the_seed_matters(predictor):
+    image = make_image()
+    assert np.array_equal(predictor.predict(image, INSTRUCTION), predictor.predict(image, INSTRUCTION, seed=0))
+    assert not np.array_equal(predictor.predict(image, INSTRUCTION), predictor.predict(image, INSTRUCTION, seed=1))
+
+
+def test_a_batch_predicts_what_single_calls_do(predictor):
+    images = [make_image(64, 64, 1), make_image(120, 160, 2), make_image(64, 64, 3)]
+    instructions = [INSTRUCTION, "stack the black block on the red block", INSTRUCTION]
+    batch = predictor.predict_batch(images, instructions, steps=2)
+    for frame, image, instruction in zip(batch, images, instructions):
+        single = predictor.predict(image, instruction, steps=2)
+        assert np.abs(frame.astype(int) - single).max() <= 1  # convolutions of other batch sizes round differently
+    assert predictor.predict_batch([], []) == []
+
+
+def test_an_instruction_is_encoded_once_and_old_ones_are_forgotten(small):
+    predictor = FramePredictor.from_pretrained(small, device="cpu")
+    calls = []
+    predictor.text_encoder.register_forward_hook(lambda *arguments: calls.append(1))
+    for _ in range(3):
+        predictor.predict(make_image(), INSTRUCTION)
+    assert len(calls) == 1
+    for number in range(70):
+        with torch.inference_mode():
+            predictor._embed(f"instruction {number}")
+    assert len(predictor._embeddings) == 64
+    predictor.predict(make_image(), INSTRUCTION)
+    assert len(calls) == 72
+
+
+def test_threads_take_turns(predictor):
+    images = [make_image(seed=seed) for seed in range(4)]
+    expected = [predictor.predict(image, INSTRUCTION, steps=1 + index) for index, image in enumerate(images)]
+    results = [None] * 4
+
+    def work(index):
+        for _ in range(5):
+            results[index] = predictor.predict(images[index], INSTRUCTION, steps=1 + index)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(result, one) for result, one in zip(results, expected))
+
+
+@pytest.mark.parametrize(
+    "image, problem",
+    [
+        (np.zeros((64, 64, 3), np.float32), "uint8, not float32"),
+        ([[0]], "uint8, not list"),
+        (np.zeros((64, 64), np.uint8), "shape"),
+        (np.zeros((64, 64, 4), np.uint8), "shape"),
+        (np.zeros((63, 64, 3), np.uint8), "at least 64"),
+    ],
+)
+def test_a_wrong_image_is_refused(predictor, image, problem):
+    with pytest.raises(ValueError, match=problem):
+        predictor.predict(image, INSTRUCTION)
+
+
+@pytest.mark.parametrize("instruction", ["", "  \n", None])
+def test_an_empty_instruction_is_refused(predictor, instruction):
+    with pytest.raises(ValueError, match="instruction"):
+        predictor.predict(make_image(), instruction)
+
+
+@pytest.mark.parametrize("steps", [0, 1001, 2.0, True])
+def test_impossible_steps_are_refused(predictor, steps):
+    with pytest.raises(ValueError, match="steps must be an integer between 1 and 1000"):
+        predictor.predict(make_image(), INSTRUCTION, steps=steps)
+
+
+def test_a_device_that_is_not_there_is_named(small):
+    with pytest.raises(ValueError, match="'warp'"):
+        FramePredictor.from_pretrained(small, device="warp")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="'cuda'"):
+            FramePredictor.from_pretrained(small, device="cuda")
+
+
+def test_the_checkpoint_says_horizon_and_step_duration(predictor):
+    assert (predictor.horizon, predictor.step_duration) == (50, 0.06)
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import sys, framepred_ros; assert 'torch' not in sys.modules; framepred_ros.FramePredictor"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_loading_writes_nothing_to_the_terminal(small):
+    code = f"import framepred_ros; framepred_ros.FramePredictor.from_pretrained({str(small)!r}, device='cpu')"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -1,0 +1,134 @@
+"""The small model's parts: a text encoder, a UNet and a scheduler, and the pipeline that holds them."""
+
+from dataclasses import dataclass
+
+from diffusers import (
+    DDIMScheduler,
+    StableDiffusionInstructPix2PixPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from framepred_ros.patch_autoencoder import PatchAutoencoder
+
+
+@dataclass(frozen=True)
+class TextEncoderSize:
+    """Size of the text encoder: tokens per instruction, hidden width, layers, attention heads."""
+
+    max_length: int = 32
+    hidden: int = 128
+    layers: int = 2
+    heads: int = 4
+
+
+@dataclass(frozen=True)
+class UNetSize:
+    """Size of the UNet.
+
+    Attributes:
+        channels: channels per resolution, finest first; each resolution after the first halves height and width.
+        attention: per resolution, whether its blocks attend to the instruction and to each other.
+        layers: residual blocks per resolution on the way down (one more on the way up).
+        head_channels: channels per attention head.
+        norm_groups: groups of the group normalisation; divides every entry of `channels`.
+        scale_shift: let the timestep scale and shift features instead of only shifting them.
+    """
+
+    channels: tuple[int, ...] = (128, 160, 192)
+    attention: tuple[bool, ...] = (False, True, True)
+    layers: int = 1
+    head_channels: int = 32
+    norm_groups: int = 32
+    scale_shift: bool = False
+
+    def __post_init__(self):
+        if len(self.attention) != len(self.channels):
+            raise ValueError(f"attention needs {len(self.channels)} entries, one per entry of channels")
+        if any(channels % self.norm_groups for channels in self.channels):
+            raise ValueError(f"channels {list(self.channels)} must be multiples of norm_groups {self.norm_groups}")
+        if any(channels % self.head_channels for channels in self.channels):
+            raise ValueError(f"channels {list(self.channels)} must be multiples of head_channels {self.head_channels}")
+
+
+def build_text_encoder(tokenizer: CLIPTokenizer, size: TextEncoderSize) -> CLIPTextModel:
+    """A CLIP text encoder with random weights for this tokenizer."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=size.hidden,
+            intermediate_size=4 * size.hidden,
+            num_hidden_layers=size.layers,
+            num_attention_heads=size.heads,
+            max_position_embeddings=size.max_length,
+            projection_dim=size.hidden,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def build_unet(size: UNetSize, latent_channels: int, latent_size: tuple[int, int], hidden: int) -> UNet2DConditionModel:
+    """A UNet with random weights whose first prediction is zero.
+
+    Args:
+        latent_channels: channels of one frame's latents; the UNet takes twice as many, noisy ones first.
+        latent_size: (height, width) of the latents.
+        hidden: width of the text encoder.
+    """
+    down = ["CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in size.attention]
+    up = ["CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(size.attention)]
+    unet = UNet2DConditionModel(
+        sample_size=tuple(latent_size),
+        in_channels=2 * latent_channels,
+        out_channels=latent_channels,
+        block_out_channels=tuple(size.channels),
+        down_block_types=tuple(down),
+        up_block_types=tuple(up),
+        mid_block_type="UNetMidBlock2DCrossAttn" if size.attention[-1] else "UNetMidBlock2D",
+        layers_per_block=size.layers,
+        # diffusers reads this as the number of heads: its comment at UNet2DConditionModel.__init__ says why.
+        attention_head_dim=tuple(channels // size.head_channels for channels in size.channels),
+        cross_attention_dim=hidden,
+        norm_num_groups=size.norm_groups,
+        resnet_time_scale_shift="scale_shift" if size.scale_shift else "default",
+        use_linear_projection=True,
+    )
+    unet.conv_out.weight.data.zero_()
+    unet.conv_out.bias.data.zero_()
+    return unet
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Zero terminal SNR with v-prediction, so that one step from pure noise gives the conditional mean.
+
+    Source: Lin et al., "Common Diffusion Noise Schedules and Sample Steps are Flawed", arXiv 2305.08891. At the last
+    timestep v is minus the clean sample (equation 10 with alpha_bar = 0).
+    """
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        rescale_betas_zero_snr=True,
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,  # the last step ends at the clean sample, without the last training timestep's noise
+    )
+
+
+def build_pipeline(
+    vae: PatchAutoencoder, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel, scheduler
+) -> StableDiffusionInstructPix2PixPipeline:
+    """The diffusers pipeline that holds the parts; its `save_pretrained` writes the checkpoint folder."""
+    return StableDiffusionInstructPix2PixPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
