@@ -1,0 +1,64 @@
+"""Simulate robot episodes of the paper's three tasks: `python -m training.simulate --out EPISODES --episodes 100`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+TASK_NAMES = ("block_hammer_beat", "block_handover", "blocks_stack_easy")
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m training.simulate", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the episodes (RoboTwin 1.0 layout)")
+    parser.add_argument("--tasks", nargs="+", default=list(TASK_NAMES), choices=TASK_NAMES)
+    parser.add_argument("--episodes", type=int, default=100, help="successful episodes per task (paper: 100)")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--randomize", action="store_true", help="also vary light, colours and camera pose")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = _arguments(argv)
+    os.environ.setdefault("MUJOCO_GL", "egl" if sys.platform == "linux" and not os.environ.get("DISPLAY") else "glfw")
+    from training.simulation.campaign import run_campaign  # after MUJOCO_GL is set: MuJoCo reads it on import
+
+    total = arguments.episodes * len(arguments.tasks)
+    frames = 0
+    with tqdm(total=total, unit="episode", desc="simulating") as bar:
+
+        def on_episode(task: str, seed: int, record) -> None:
+            nonlocal frames
+            if record is None:
+                bar.write(f"{task}: seed {seed} failed its success check, skipped")
+                return
+            frames += record.frames
+            bar.update()
+            bar.set_postfix(frames=frames)
+
+        try:
+            progress = run_campaign(arguments.out, arguments.tasks, arguments.episodes, arguments.first_seed,
+                                    arguments.workers, arguments.randomize, on_episode)
+        except (ValueError, RuntimeError) as error:
+            print(f"training.simulate: {error}", file=sys.stderr)
+            return 1
+    _print_table(progress)
+    return 0
+
+
+def _print_table(progress) -> None:
+    table = Table("task", "episodes", "failed seeds", "frames", "frames per episode")
+    for task, done in progress.items():
+        frames = [record.frames for record in done.records.values()]
+        table.add_row(task, str(len(frames)), str(len(done.failed)), str(sum(frames)), f"{sum(frames) / max(1, len(frames)):.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

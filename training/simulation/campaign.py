@@ -1,0 +1,130 @@
+"""Many episodes: which seeds make which episodes, resumed after a stop, on several processes.
+
+Seeds are tried in order from `first_seed`; a seed whose episode fails is skipped. Which seed becomes which episode number
+is decided by physics alone, which costs a second per seed, so the result does not depend on the number of workers.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+from training.simulation.episode_writer import EpisodeRecord, simulate_episode, task_folder
+from training.simulation.instructions import task_instructions
+
+MAX_FAILURES_IN_A_ROW = 50
+
+
+@dataclass
+class TaskProgress:
+    """Episodes of one task so far: records by seed, and seeds that failed."""
+
+    records: dict[int, EpisodeRecord] = field(default_factory=dict)
+    failed: set[int] = field(default_factory=set)
+
+
+def run_campaign(root: Path, tasks: list[str], episodes: int, first_seed: int, workers: int, randomize: bool,
+                 on_episode: Callable[[str, int, EpisodeRecord | None], None]) -> dict[str, TaskProgress]:
+    """Simulate until every task has `episodes` successful episodes under `root`.
+
+    `on_episode(task, seed, record)` is called after each seed, with None for a failed one. Raises RuntimeError when a
+    task fails `MAX_FAILURES_IN_A_ROW` seeds in a row, and ValueError when `root` holds episodes made with other options.
+    """
+    for task in tasks:
+        _check_options(task_folder(root, task), first_seed, randomize)
+        _write_json(root / "instructions" / f"{task}.json", task_instructions(task))
+    # A fresh interpreter per worker: OpenGL contexts do not survive a fork.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        progress = {task: _load_progress(task_folder(root, task)) for task in tasks}
+        running = {}
+        while True:
+            for task in tasks:
+                _submit(pool, running, root, task, progress[task], episodes, first_seed, workers, randomize)
+            if not running:
+                break
+            future = next(as_completed(running))
+            task, seed = running.pop(future)
+            record = future.result()
+            _note(task_folder(root, task), progress[task], seed, record)
+            on_episode(task, seed, record)
+    for task in tasks:
+        _number(task_folder(root, task), progress[task], episodes)
+    return progress
+
+
+def _one_thread() -> None:
+    os.environ["LP_NUM_THREADS"] = "1"  # software OpenGL: one thread per worker instead of all cores for each
+
+
+def _submit(pool, running: dict, root: Path, task: str, progress: TaskProgress, episodes: int, first_seed: int,
+            workers: int, randomize: bool) -> None:
+    """Keep the pool fed with the next seeds of `task`, never more than could still be needed."""
+    mine = {seed for name, seed in running.values() if name == task}
+    seed = first_seed
+    while len(running) < workers * 2 and len(progress.records) + len(mine) < episodes:
+        while seed in progress.records or seed in progress.failed or seed in mine:
+            seed += 1
+        if _failures_in_a_row(progress, seed) >= MAX_FAILURES_IN_A_ROW:
+            raise RuntimeError(f"{task}: {MAX_FAILURES_IN_A_ROW} seeds in a row failed before seed {seed}")
+        folder = task_folder(root, task) / f"seed{seed}"
+        running[pool.submit(simulate_episode, task, seed, folder, randomize)] = (task, seed)
+        mine.add(seed)
+
+
+def _failures_in_a_row(progress: TaskProgress, seed: int) -> int:
+    count = 0
+    while seed - 1 - count in progress.failed:
+        count += 1
+    return count
+
+
+def _load_progress(folder: Path) -> TaskProgress:
+    progress = TaskProgress()
+    journal = folder / "seeds.json"
+    if journal.exists():
+        progress.failed = set(json.loads(journal.read_text())["failed"])
+    for path in folder.glob("*/record.json"):
+        if not path.parent.name.endswith(".partial"):
+            record = EpisodeRecord(**json.loads(path.read_text()))
+            progress.records[record.seed] = record
+    return progress
+
+
+def _note(folder: Path, progress: TaskProgress, seed: int, record: EpisodeRecord | None) -> None:
+    if record is None:
+        progress.failed.add(seed)
+        _write_json(folder / "seeds.json", {"failed": sorted(progress.failed)})
+    else:
+        progress.records[seed] = record
+
+
+def _number(folder: Path, progress: TaskProgress, episodes: int) -> None:
+    """Name the episode folders `episode{i}` in the order of their seeds and write RoboTwin's `scene_info.json`."""
+    seeds = sorted(progress.records)
+    where = {json.loads(path.read_text())["seed"]: path.parent for path in folder.glob("*/record.json")}
+    scene_info = {}
+    for number, seed in enumerate(seeds):
+        target = folder / f"episode{number}"
+        if where[seed] != target:
+            where[seed].rename(target)
+        scene_info[str(number)] = progress.records[seed].__dict__
+    _write_json(folder / "scene_info.json", scene_info)
+
+
+def _check_options(folder: Path, first_seed: int, randomize: bool) -> None:
+    options = {"first_seed": first_seed, "randomize": randomize}
+    path = folder / "options.json"
+    if not path.exists():
+        _write_json(path, options)
+    elif (found := json.loads(path.read_text())) != options:
+        raise ValueError(f"{folder} was made with {found}, not {options}; choose another --out or the same options")
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(path)

@@ -1,0 +1,106 @@
+"""Simulates one episode and writes it in RoboTwin 1.0's layout: one pickle per frame (envs/base_task.py, `_take_picture`)."""
+
+import json
+import pickle
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.simulation import robot_model
+from training.simulation.camera import HeadCamera, calibration
+from training.simulation.instructions import phrasings
+from training.simulation.kinematics import UnreachableError
+from training.simulation.scene import Appearance, random_appearance
+from training.simulation.tasks import TASKS
+from training.simulation.world import GraspError, World
+
+CAMERA_TYPE = "D435"
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """What `scene_info.json` keeps of an episode."""
+
+    seed: int
+    frames: int
+    randomized: bool
+    instructions: dict[str, list[str]]
+    info: dict[str, str]
+
+
+def task_folder(root: Path, task: str) -> Path:
+    """RoboTwin 1.0's folder of a task's episodes."""
+    return root / f"{task}_{CAMERA_TYPE}_pkl"
+
+
+def simulate_episode(task_name: str, seed: int, folder: Path, randomize: bool) -> EpisodeRecord | None:
+    """Simulate `task_name` from `seed` and write its frames to `folder`/{j}.pkl; None if the task did not succeed.
+
+    Frames go to a temporary folder beside `folder` that is renamed at the end, so `folder` is whole or absent.
+    """
+    rng = np.random.default_rng([seed, list(TASKS).index(task_name)])
+    task = TASKS[task_name](rng)
+    appearance = random_appearance(rng) if randomize else Appearance()
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    recorder = _Recorder(partial)
+    try:
+        world = World(task.scene(appearance), recorder, task.initial_opening)
+        task.play(world)
+        succeeded = task.succeeded(world)
+    except (GraspError, UnreachableError):
+        succeeded = False
+    finally:
+        recorder.close()
+    if not succeeded:
+        shutil.rmtree(partial)
+        return None
+    record = EpisodeRecord(seed, recorder.frames, randomize, phrasings(task_name, task.slots()), task.slots())
+    (partial / "record.json").write_text(json.dumps(record.__dict__))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return record
+
+
+class _Recorder:
+    """Frame signal receiver: renders the head camera and pickles the frame."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._camera: HeadCamera | None = None
+        self.frames = 0
+
+    def __call__(self, world: World) -> None:
+        if self._camera is None:
+            self._camera = HeadCamera(world.model)
+        camera = {**calibration(world.data), "rgb": self._camera.frame(world.data)}
+        frame = {
+            "observation": {"head_camera": camera},
+            "pointcloud": [],
+            "joint_action": _joint_action(world),
+            "endpose": _endpose(world),
+        }
+        with open(self._folder / f"{self.frames}.pkl", "wb") as file:
+            pickle.dump(frame, file, protocol=4)
+        self.frames += 1
+
+    def close(self) -> None:
+        if self._camera is not None:
+            self._camera.close()
+
+
+def _joint_action(world: World) -> np.ndarray:
+    """float64 (14,): per arm six drive targets (radians) and the gripper opening (metres)."""
+    return np.concatenate([[*world.joint_targets[s], world.gripper_targets[s]] for s in robot_model.SIDES])
+
+
+def _endpose(world: World) -> np.ndarray:
+    """float64 (14,): per arm x, y, z (metres), roll, pitch, yaw (radians) and the gripper opening (metres)."""
+    parts = []
+    for side in robot_model.SIDES:
+        pose = world.flange(side)
+        parts.append([*pose.position, *pose.rotation.as_euler("xyz"), world.gripper_targets[side]])
+    return np.concatenate(parts)
