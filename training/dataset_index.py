@@ -1,7 +1,7 @@
 """Read a dataset folder that `training.build_dataset` wrote: its manifest and the rows of a split.
 
-The folder is a Hugging Face ImageFolder; `datasets.load_dataset(folder)` opens it too and decodes the pictures. This module
-gives the same rows as paths, without decoding anything, for code that reads frames its own way.
+The folder is a Hugging Face ImageFolder; `datasets.load_dataset(folder)` opens it too and decodes the pictures. This
+module gives the same rows as paths, without decoding anything, for code that reads frames its own way.
 
     DIR/framepred_dataset.json                    the manifest: horizon, seed, counts, phrasings
     DIR/{split}/metadata.jsonl                    one pair per line
@@ -30,8 +30,8 @@ class DatasetError(ValueError):
 class Row:
     """One pair: the current frame, the instruction, and the frame `horizon` steps later.
 
-    `input_image` and `edited_image` are absolute paths of JPEG files (RGB); `frame` is the index of the current frame in
-    its episode; `phrasing` says whether `prompt` is one of the episode's "seen" or "unseen" phrasings.
+    `input_image` and `edited_image` are absolute paths of JPEG files (RGB); `frame` is the index of the current frame
+    in its episode; `phrasing` says whether `prompt` is one of the episode's "seen" or "unseen" phrasings.
     """
 
     input_image: Path
@@ -108,7 +108,7 @@ def load_manifest(folder: str | Path) -> DatasetManifest:
     """The manifest of the dataset in `folder`. Raises DatasetError if it is missing or unreadable."""
     path = Path(folder) / MANIFEST_NAME
     if not path.is_file():
-        raise DatasetError(f"{folder}: not a dataset folder, it has no {MANIFEST_NAME} (training.build_dataset writes one)")
+        raise DatasetError(f"{folder}: not a dataset folder, no {MANIFEST_NAME} (training.build_dataset writes it)")
     try:
         return DatasetManifest.from_json(path.read_text(encoding="utf-8"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

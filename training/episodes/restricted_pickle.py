@@ -1,0 +1,164 @@
+"""Read pickles of NumPy arrays and plain containers without running anything that is in them.
+
+A pickle is a program: it names functions and calls them. RoboTwin 1.0's frames need a few names of NumPy and one of the
+standard library, which this unpickler knows; any other name is refused before anything is called. Even those names do
+not reach NumPy: `ndarray.__setstate__` and `dtype.__setstate__` trust their arguments, and a forged state (an object
+dtype whose flags say "plain bytes") would make NumPy follow pointers from the file. Instead each array comes out as an
+`ArrayRecord`, a description, and `ArrayRecord.to_array` builds an array of plain numbers from it, or refuses.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+# A number type as NumPy's pickles spell it: boolean, integer, unsigned, float or complex, and bytes per item.
+_NUMBER_TYPE = re.compile(r"[biufc]\d{1,2}|\?")
+_BYTE_ORDERS = {"<", ">", "=", "|"}
+
+
+class ForbiddenNameError(pickle.UnpicklingError):
+    """The pickle asks for a name that frames do not need. `name` is that name, with its module."""
+
+    def __init__(self, name: str):
+        super().__init__(f"asks for {name!r}, which recorded frames do not need; refused, and nothing in it was run")
+        self.name = name
+
+
+def load(stream: BinaryIO) -> Any:
+    """Loads one pickle of plain containers, numbers, strings and arrays; arrays come as `ArrayRecord`.
+
+    Raises:
+        ForbiddenNameError: the pickle asks for anything else.
+        pickle.UnpicklingError: it is truncated, no pickle, or malformed.
+        OSError: the stream cannot be read.
+    """
+    try:
+        return _Unpickler(stream).load()
+    except (pickle.UnpicklingError, OSError):
+        raise
+    except EOFError as error:
+        raise pickle.UnpicklingError("truncated pickle") from error
+    except Exception as error:  # malformed opcodes raise nearly anything: IndexError, KeyError, MemoryError, ...
+        raise pickle.UnpicklingError(f"malformed pickle ({type(error).__name__})") from error
+
+
+class ArrayRecord:
+    """A NumPy array as its pickle describes it; not an array until `to_array` has checked it."""
+
+    __slots__ = ("_data", "_dtype", "_fortran", "_shape")
+
+    def __init__(self, dtype: Any = None, shape: Any = None, fortran: bool = False, data: Any = None):
+        self._dtype, self._shape, self._fortran, self._data = dtype, shape, fortran, data
+
+    def __setstate__(self, state: tuple) -> None:
+        """Takes the state that `ndarray.__reduce__` writes: (version, shape, dtype, is_fortran, data)."""
+        _version, self._shape, self._dtype, self._fortran, self._data = state
+
+    def to_array(self) -> np.ndarray:
+        """The array: plain numbers in the machine's byte order, possibly a read-only view of the file's bytes.
+
+        Raises pickle.UnpicklingError if the description is not one of an array of plain numbers.
+        """
+        if not isinstance(self._dtype, DtypeRecord):
+            raise pickle.UnpicklingError("malformed array: it has no dtype")
+        dtype = self._dtype.to_dtype()
+        shape = self._shape
+        if not isinstance(shape, tuple) or not all(isinstance(side, int) and side >= 0 for side in shape):
+            raise pickle.UnpicklingError("malformed array: its shape is not a tuple of sizes")
+        if not isinstance(self._data, bytes | bytearray):
+            raise pickle.UnpicklingError("malformed array: its data are not bytes")
+        if len(self._data) != math.prod(shape) * dtype.itemsize:
+            raise pickle.UnpicklingError(f"malformed array: {len(self._data)} bytes do not fit its shape {shape}")
+        array = np.frombuffer(self._data, dtype).reshape(shape, order="F" if self._fortran else "C")
+        return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+class DtypeRecord:
+    """A NumPy dtype as its pickle describes it: a type code, then a state whose second item is the byte order."""
+
+    __slots__ = ("_code", "_order")
+
+    def __init__(self, code: Any):
+        self._code, self._order = code, "="
+
+    def __setstate__(self, state: tuple) -> None:
+        self._order = state[1]
+
+    def to_dtype(self) -> np.dtype:
+        """The dtype. Raises pickle.UnpicklingError unless it is a plain number type."""
+        code, order = self._code, self._order
+        if not isinstance(code, str) or not _NUMBER_TYPE.fullmatch(code) or order not in _BYTE_ORDERS:
+            raise pickle.UnpicklingError("its dtype is not a plain number type")
+        try:
+            return np.dtype(code).newbyteorder(order)
+        except TypeError as error:
+            raise pickle.UnpicklingError(f"unknown number type {code!r}") from error
+
+
+class _Name:
+    """A permitted name inside the unpickler: it can be called, and nothing else can be done to it.
+
+    Without `__setstate__` the pickle's BUILD instruction could set attributes on the function behind the name.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable | None = None):
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._call is None:
+            raise pickle.UnpicklingError("malformed pickle: it calls a name that is not a function")
+        return self._call(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("malformed pickle: it tries to change a name")
+
+
+def _reconstruct(_subtype: Any, _shape: Any, _code: Any) -> ArrayRecord:
+    return ArrayRecord()
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, _axis: Any = None) -> ArrayRecord:
+    return ArrayRecord(dtype, shape, order == "F", data)
+
+
+def _scalar(dtype: Any, data: Any = b"") -> ArrayRecord:
+    return ArrayRecord(dtype, (), False, data)
+
+
+def _dtype(code: Any, _align: Any = False, _copy: Any = False) -> DtypeRecord:
+    return DtypeRecord(code)
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    """Protocol 2 and older spell bytes as Latin-1 text."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError("malformed pickle: bytes in an unknown spelling")
+    return text.encode("latin1")
+
+
+# NumPy 1 (RoboTwin runs on Python 3.8) says numpy.core, NumPy 2 says numpy._core.
+_NAMES = {
+    "numpy._core.multiarray._reconstruct": _Name(_reconstruct),
+    "numpy._core.multiarray.scalar": _Name(_scalar),
+    "numpy._core.numeric._frombuffer": _Name(_from_buffer),
+    "numpy.ndarray": _Name(),
+    "numpy.dtype": _Name(_dtype),
+    "_codecs.encode": _Name(_encode),
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> _Name:
+        key = f"{re.sub(r'^numpy[.]core[.]', 'numpy._core.', module)}.{name}"
+        try:
+            return _NAMES[key]
+        except KeyError:
+            raise ForbiddenNameError(f"{module}.{name}") from None
