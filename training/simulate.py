@@ -43,8 +43,15 @@ def main(argv: list[str] | None = None) -> int:
             bar.set_postfix(frames=frames)
 
         try:
-            progress = run_campaign(arguments.out, arguments.tasks, arguments.episodes, arguments.first_seed,
-                                    arguments.workers, arguments.randomize, on_episode)
+            progress = run_campaign(
+                arguments.out,
+                arguments.tasks,
+                arguments.episodes,
+                arguments.first_seed,
+                arguments.workers,
+                arguments.randomize,
+                on_episode,
+            )
         except (ValueError, RuntimeError) as error:
             print(f"training.simulate: {error}", file=sys.stderr)
             return 1
@@ -56,7 +63,8 @@ def _print_table(progress) -> None:
     table = Table("task", "episodes", "failed seeds", "frames", "frames per episode")
     for task, done in progress.items():
         frames = [record.frames for record in done.records.values()]
-        table.add_row(task, str(len(frames)), str(len(done.failed)), str(sum(frames)), f"{sum(frames) / max(1, len(frames)):.0f}")
+        mean = f"{sum(frames) / max(1, len(frames)):.0f}"
+        table.add_row(task, str(len(frames)), str(len(done.failed)), str(sum(frames)), mean)
     Console().print(table)
 
 

@@ -23,7 +23,7 @@ class HeadCamera:
 
 
 def calibration(data: mujoco.MjData) -> dict[str, np.ndarray]:
-    """RoboTwin's three camera matrices, float32: `intrinsic_cv` (3, 3), `extrinsic_cv` (3, 4), `cam2world_gl` (4, 4)."""
+    """RoboTwin's camera matrices in float32: `intrinsic_cv` (3, 3), `extrinsic_cv` (3, 4), `cam2world_gl` (4, 4)."""
     focal = CAMERA_HEIGHT / 2 / np.tan(np.radians(CAMERA_FOVY) / 2)
     intrinsic = np.array([[focal, 0, CAMERA_WIDTH / 2], [0, focal, CAMERA_HEIGHT / 2], [0, 0, 1]])
     camera = data.camera("head_camera")

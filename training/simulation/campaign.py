@@ -1,7 +1,7 @@
 """Many episodes: which seeds make which episodes, resumed after a stop, on several processes.
 
-Seeds are tried in order from `first_seed`; a seed whose episode fails is skipped. Which seed becomes which episode number
-is decided by physics alone, which costs a second per seed, so the result does not depend on the number of workers.
+Seeds are tried in order from `first_seed`; a seed whose episode fails is skipped. Episodes are numbered in the order of
+their seeds, so the result does not depend on the number of workers or on interruptions.
 """
 
 import json
@@ -26,12 +26,22 @@ class TaskProgress:
     failed: set[int] = field(default_factory=set)
 
 
-def run_campaign(root: Path, tasks: list[str], episodes: int, first_seed: int, workers: int, randomize: bool,
-                 on_episode: Callable[[str, int, EpisodeRecord | None], None]) -> dict[str, TaskProgress]:
+def run_campaign(
+    root: Path,
+    tasks: list[str],
+    episodes: int,
+    first_seed: int,
+    workers: int,
+    randomize: bool,
+    on_episode: Callable[[str, int, EpisodeRecord | None], None],
+) -> dict[str, TaskProgress]:
     """Simulate until every task has `episodes` successful episodes under `root`.
 
-    `on_episode(task, seed, record)` is called after each seed, with None for a failed one. Raises RuntimeError when a
-    task fails `MAX_FAILURES_IN_A_ROW` seeds in a row, and ValueError when `root` holds episodes made with other options.
+    `on_episode(task, seed, record)` is called after each seed, with None for a failed one.
+
+    Raises:
+        RuntimeError: a task fails `MAX_FAILURES_IN_A_ROW` seeds in a row.
+        ValueError: `root` holds episodes made with other options.
     """
     for task in tasks:
         _check_options(task_folder(root, task), first_seed, randomize)
@@ -59,8 +69,17 @@ def _one_thread() -> None:
     os.environ["LP_NUM_THREADS"] = "1"  # software OpenGL: one thread per worker instead of all cores for each
 
 
-def _submit(pool, running: dict, root: Path, task: str, progress: TaskProgress, episodes: int, first_seed: int,
-            workers: int, randomize: bool) -> None:
+def _submit(
+    pool,
+    running: dict,
+    root: Path,
+    task: str,
+    progress: TaskProgress,
+    episodes: int,
+    first_seed: int,
+    workers: int,
+    randomize: bool,
+) -> None:
     """Keep the pool fed with the next seeds of `task`, never more than could still be needed."""
     mine = {seed for name, seed in running.values() if name == task}
     seed = first_seed

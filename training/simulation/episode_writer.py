@@ -1,4 +1,4 @@
-"""Simulates one episode and writes it in RoboTwin 1.0's layout: one pickle per frame (envs/base_task.py, `_take_picture`)."""
+"""Simulates one episode and writes it as RoboTwin 1.0 does, a pickle per frame (envs/base_task.py, `_take_picture`)."""
 
 import json
 import pickle
@@ -102,5 +102,7 @@ def _endpose(world: World) -> np.ndarray:
     parts = []
     for side in robot_model.SIDES:
         pose = world.flange(side)
-        parts.append([*pose.position, *pose.rotation.as_euler("xyz"), world.gripper_targets[side]])
+        parts.append(
+            [*pose.position, *pose.rotation.as_euler("xyz", suppress_warnings=True), world.gripper_targets[side]]
+        )
     return np.concatenate(parts)

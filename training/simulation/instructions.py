@@ -58,7 +58,10 @@ UNSEEN: dict[str, tuple[str, ...]] = {
 
 def phrasings(task: str, slots: dict[str, str]) -> dict[str, list[str]]:
     """All instructions that fit one episode: `{"seen": [...], "unseen": [...]}`, slots filled."""
-    return {"seen": [text.format(**slots) for text in SEEN[task]], "unseen": [text.format(**slots) for text in UNSEEN[task]]}
+    return {
+        "seen": [text.format(**slots) for text in SEEN[task]],
+        "unseen": [text.format(**slots) for text in UNSEEN[task]],
+    }
 
 
 def task_instructions(task: str) -> dict[str, list[str]]:

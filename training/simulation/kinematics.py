@@ -1,7 +1,6 @@
 """Inverse kinematics of both arms through mink (differential IK on MuJoCo)."""
 
 import mink
-import mujoco
 import numpy as np
 
 from training.simulation import robot_model
@@ -69,8 +68,9 @@ class ArmKinematics:
         """
         offset = target.position - self.base_position(side)
         bearing = np.arctan2(-offset[0], offset[1])
-        seeds = [current] + [np.array([bearing, -0.9, 1.7, roll, pitch, 0.0])
-                             for roll in (0.0, 1.3, -1.3) for pitch in (1.0, -0.8)]
+        seeds = [current] + [
+            np.array([bearing, -0.9, 1.7, roll, pitch, 0.0]) for roll in (0.0, 1.3, -1.3) for pitch in (1.0, -0.8)
+        ]
         solutions = []
         for seed in seeds:
             try:
@@ -88,5 +88,7 @@ class ArmKinematics:
 
 def _within(error: np.ndarray, share: float) -> bool:
     """Whether a task error (3 metres, 3 radians) is inside `share` of the tolerances."""
-    return bool(np.linalg.norm(error[:3]) < share * POSITION_TOLERANCE
-                and np.linalg.norm(error[3:]) < share * ORIENTATION_TOLERANCE)
+    return bool(
+        np.linalg.norm(error[:3]) < share * POSITION_TOLERANCE
+        and np.linalg.norm(error[3:]) < share * ORIENTATION_TOLERANCE
+    )

@@ -16,7 +16,9 @@ class Pose:
     @classmethod
     def of(cls, position, quaternion) -> "Pose":
         """From a position and a quaternion (w, x, y, z) of any length but zero."""
-        return cls(np.asarray(position, dtype=float), Rotation.from_quat(np.asarray(quaternion, float), scalar_first=True))
+        return cls(
+            np.asarray(position, dtype=float), Rotation.from_quat(np.asarray(quaternion, float), scalar_first=True)
+        )
 
     @property
     def quaternion(self) -> np.ndarray:

@@ -29,7 +29,10 @@ def finger_joint_names(side: str) -> list[str]:
 
 
 def arm_xml(side: str) -> str:
-    """One arm as an MJCF body. At zero joint angles the arm points along world +y; the flange's +x is the approach axis."""
+    """One arm as an MJCF body.
+
+    At zero joint angles the arm points along world +y; the flange's +x is the approach axis.
+    """
     x = -BASE_X if side == "left" else BASE_X
     half_upper, half_fore = UPPER_ARM / 2, FOREARM / 2
     return f"""
@@ -45,9 +48,12 @@ def arm_xml(side: str) -> str:
           <body name="{side}_link3" pos="{UPPER_ARM} 0 0" gravcomp="1">
             <joint name="{side}_joint3" class="arm" axis="0 1 0" range="-0.2 2.9"/>
             <geom class="visual" type="cylinder" size="0.04 0.046" zaxis="0 1 0" material="dark"/>
-            <geom class="visual" type="capsule" size="0.026 {half_fore - 0.05}" pos="{half_fore - 0.01} 0 0" zaxis="1 0 0" material="shell"/>
-            <geom class="visual" type="box" size="0.075 0.005 0.012" pos="{half_fore - 0.03} 0.0245 0" material="accent"/>
-            <geom class="visual" type="box" size="0.075 0.005 0.012" pos="{half_fore - 0.03} -0.0245 0" material="accent"/>
+            <geom class="visual" type="capsule" size="0.026 {half_fore - 0.05}" pos="{half_fore - 0.01} 0 0"
+                  zaxis="1 0 0" material="shell"/>
+            <geom class="visual" type="box" size="0.075 0.005 0.012" pos="{half_fore - 0.03} 0.0245 0"
+                  material="accent"/>
+            <geom class="visual" type="box" size="0.075 0.005 0.012" pos="{half_fore - 0.03} -0.0245 0"
+                  material="accent"/>
             <body name="{side}_link4" pos="{FOREARM} 0 0" gravcomp="1">
               <joint name="{side}_joint4" class="wrist" axis="1 0 0" range="-2.9 2.9"/>
               <geom class="visual" type="cylinder" size="0.034 0.018" pos="-0.03 0 0" zaxis="1 0 0" material="dark"/>
@@ -70,7 +76,8 @@ def arm_xml(side: str) -> str:
 def _gripper_xml(side: str) -> str:
     fingers = "".join(_finger_xml(side, number, sign) for number, sign in ((1, 1), (2, -1)))
     return f"""
-                  <geom class="visual" type="cylinder" size="0.029 0.022" pos="-0.022 0 0" zaxis="1 0 0" material="dark"/>
+                  <geom class="visual" type="cylinder" size="0.029 0.022" pos="-0.022 0 0" zaxis="1 0 0"
+                        material="dark"/>
                   <geom class="visual" type="box" size="0.020 0.052 0.020" pos="0.024 0 0" material="dark"/>
                   <geom class="visual" type="box" size="0.006 0.058 0.010" pos="0.048 0 0" material="metal"/>
                   {fingers}"""
@@ -81,22 +88,30 @@ def _finger_xml(side: str, number: int, sign: int) -> str:
     return f"""
                   <body name="{side}_finger{number}_body" pos="0.05 0 0" gravcomp="1">
                     <joint name="{side}_finger{number}" class="finger" axis="0 {sign} 0"/>
-                    <geom class="visual" type="box" size="0.026 0.007 0.013" pos="0.024 {sign * 0.0135} 0" material="shell"/>
-                    <geom class="visual" type="box" size="0.036 0.0045 0.011" pos="0.066 {sign * 0.0105} 0" material="dark"/>
+                    <geom class="visual" type="box" size="0.026 0.007 0.013" pos="0.024 {sign * 0.0135} 0"
+                          material="shell"/>
+                    <geom class="visual" type="box" size="0.036 0.0045 0.011" pos="0.066 {sign * 0.0105} 0"
+                          material="dark"/>
                     <geom name="{side}_pad{number}" class="pad" size="0.024 0.003 0.011" pos="0.078 {sign * 0.003} 0"/>
                   </body>"""
 
 
 def actuators_xml(side: str) -> str:
     """Position servos of the six joints and both fingers of one arm (controls in radians and metres)."""
-    arm = "".join(f'<position name="{name}" joint="{name}" class="{"arm" if k < 3 else "wrist"}"/>'
-                  for k, name in enumerate(joint_names(side)))
+    arm = "".join(
+        f'<position name="{name}" joint="{name}" class="{"arm" if k < 3 else "wrist"}"/>'
+        for k, name in enumerate(joint_names(side))
+    )
     return arm + "".join(f'<position name="{n}" joint="{n}" class="finger"/>' for n in finger_joint_names(side))
 
 
 DEFAULTS_XML = f"""
-    <default class="arm"><joint damping="8" armature="0.2"/><position kp="4000" dampratio="1" inheritrange="1"/></default>
-    <default class="wrist"><joint damping="2" armature="0.05"/><position kp="1200" dampratio="1" inheritrange="1"/></default>
+    <default class="arm">
+      <joint damping="8" armature="0.2"/><position kp="4000" dampratio="1" inheritrange="1"/>
+    </default>
+    <default class="wrist">
+      <joint damping="2" armature="0.05"/><position kp="1200" dampratio="1" inheritrange="1"/>
+    </default>
     <default class="finger">
       <joint type="slide" range="0 {FINGER_OPEN}" damping="5" armature="0.05"/>
       <position kp="800" dampratio="1" ctrlrange="-0.01 {FINGER_OPEN}" forcerange="-12 12"/>

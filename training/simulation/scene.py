@@ -43,9 +43,13 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
 
     table = shade((0.75, 0.72, 0.68), 0.25)
     return Appearance(
-        table=table, wall=shade((0.8, 0.78, 0.76), 0.2), shell=shade((0.7, 0.7, 0.72), 0.15),
-        dark=shade((0.2, 0.2, 0.22), 0.1), accent=shade((0.5, 0.5, 0.5), 0.45),
-        ambient=float(rng.uniform(0.25, 0.5)), sun=float(rng.uniform(0.3, 0.7)),
+        table=table,
+        wall=shade((0.8, 0.78, 0.76), 0.2),
+        shell=shade((0.7, 0.7, 0.72), 0.15),
+        dark=shade((0.2, 0.2, 0.22), 0.1),
+        accent=shade((0.5, 0.5, 0.5), 0.45),
+        ambient=float(rng.uniform(0.25, 0.5)),
+        sun=float(rng.uniform(0.3, 0.7)),
         sun_direction=(float(rng.uniform(-0.6, 0.6)), float(rng.uniform(-0.2, 0.7)), -1.0),
         camera_offset=tuple(float(v) for v in rng.uniform(-0.015, 0.015, 3)),
         camera_tilt=tuple(float(v) for v in rng.uniform(-0.02, 0.02, 2)),
@@ -106,14 +110,22 @@ def _material(name: str, colour: Sequence[float], shine: float) -> str:
 
 
 def _assets_xml(look: Appearance) -> str:
-    return "".join([
-        _material("table", look.table, 0.1), _material("wall", look.wall, 0.0), _material("shell", look.shell, 0.4),
-        _material("dark", look.dark, 0.4), _material("accent", look.accent, 0.4),
-        _material("metal", (0.55, 0.56, 0.58), 0.8), _material("rubber", (0.08, 0.08, 0.08), 0.05),
-        _material("red", (0.9, 0.03, 0.03), 0.2), _material("black", (0.04, 0.04, 0.04), 0.2),
-        _material("blue", (0.05, 0.1, 0.9), 0.2), _material("wood", (0.62, 0.41, 0.20), 0.15),
-        _material("floor", (0.55, 0.55, 0.57), 0.0),
-    ])
+    return "".join(
+        [
+            _material("table", look.table, 0.1),
+            _material("wall", look.wall, 0.0),
+            _material("shell", look.shell, 0.4),
+            _material("dark", look.dark, 0.4),
+            _material("accent", look.accent, 0.4),
+            _material("metal", (0.55, 0.56, 0.58), 0.8),
+            _material("rubber", (0.08, 0.08, 0.08), 0.05),
+            _material("red", (0.9, 0.03, 0.03), 0.2),
+            _material("black", (0.04, 0.04, 0.04), 0.2),
+            _material("blue", (0.05, 0.1, 0.9), 0.2),
+            _material("wood", (0.62, 0.41, 0.20), 0.15),
+            _material("floor", (0.55, 0.55, 0.57), 0.0),
+        ]
+    )
 
 
 def scene_xml(spec: SceneSpec) -> str:
@@ -121,9 +133,14 @@ def scene_xml(spec: SceneSpec) -> str:
     look = spec.appearance
     objects = "".join(
         f'<body name="{o.name}" pos="{_vector(o.position)}" quat="{_vector(o.quaternion)}">'
-        f'<freejoint name="{o.name}"/>{o.geoms_xml}</body>' for o in spec.objects)
-    welds = "".join(f'<weld name="{side}_{o.name}" body1="{side}_link6" body2="{o.name}" active="false"/>'
-                    for side in robot_model.SIDES for o in spec.objects)
+        f'<freejoint name="{o.name}"/>{o.geoms_xml}</body>'
+        for o in spec.objects
+    )
+    welds = "".join(
+        f'<weld name="{side}_{o.name}" body1="{side}_link6" body2="{o.name}" active="false"/>'
+        for side in robot_model.SIDES
+        for o in spec.objects
+    )
     return f"""
 <mujoco model="framepred">
   <option timestep="{STEP}" integrator="implicitfast" cone="elliptic" impratio="5"/>
@@ -143,7 +160,8 @@ def scene_xml(spec: SceneSpec) -> str:
     {_lights_xml(look)}{_camera_xml(look)}
     <geom name="ground" type="plane" size="4 4 0.1" material="floor"/>
     <geom name="wall" type="box" size="3 0.05 1.5" pos="0 0.45 1.5" material="wall" contype="0" conaffinity="0"/>
-    <geom name="table" type="box" size="0.6 0.35 0.025" pos="0 0 {TABLE_TOP - 0.025}" material="table" friction="0.8 0.02 0.001"/>
+    <geom name="table" type="box" size="0.6 0.35 0.025" pos="0 0 {TABLE_TOP - 0.025}" material="table"
+          friction="0.8 0.02 0.001"/>
     <geom name="base" class="visual" type="box" size="0.4 0.1 {robot_model.BASE_HEIGHT / 2}"
           pos="0 {robot_model.BASE_Y} {robot_model.BASE_HEIGHT / 2 - 0.04}" material="dark"/>
     {"".join(robot_model.arm_xml(side) for side in robot_model.SIDES)}

@@ -1,4 +1,4 @@
-"""The running simulation: physics, arm and gripper commands, grasps, and a frame signal every `SAVE_FREQUENCY` steps."""
+"""The running simulation: physics, arm and gripper commands, grasps, and a signal for each recorded frame."""
 
 from collections.abc import Callable, Sequence
 
@@ -63,7 +63,6 @@ class World:
     def _apply_controls(self) -> None:
         for side in robot_model.SIDES:
             self.data.ctrl[self._arm_controls[side]] = self.joint_targets[side]
-            # A held object stops the fingers; aiming slightly inside it keeps a light, steady squeeze.
             self.data.ctrl[self._finger_controls[side]] = self.gripper_targets[side]
 
     def step(self) -> None:
@@ -91,7 +90,7 @@ class World:
     def move(self, targets: dict[str, Pose], seconds: float) -> None:
         """Bring the flanges of the named arms to `targets` in `seconds`, all arms at the same time.
 
-        Small turns follow a straight line in space; larger ones run through joint space, which avoids wrist singularities.
+        Small turns follow a straight line in space; larger ones run through joint space, past wrist singularities.
         Raises UnreachableError before anything moves.
         """
         steps = max(SAVE_FREQUENCY, round(seconds / STEP))
@@ -100,7 +99,7 @@ class World:
         for k in range(1, steps + 1):
             progress = _smooth(k / steps)
             for side, path in paths.items():
-                self.joint_targets[side] = np.array([np.interp(progress, knots, path[:, j]) for j in range(path.shape[1])])
+                self.joint_targets[side] = np.array([np.interp(progress, knots, joint) for joint in path.T])
             self.step()
 
     def _joint_path(self, side: str, target: Pose, knots: np.ndarray) -> np.ndarray:
@@ -116,8 +115,8 @@ class World:
     def grip(self, openings: dict[str, float], holds: dict[str, str] | None = None) -> None:
         """Move fingers to `openings` (metres per finger) in half of `GRIPPER_STEPS`, then wait for the other half.
 
-        `holds` names the object that an arm takes; it is welded to the flange once both pads touch it. An arm that opens
-        lets go at once. Raises GraspError when an object to be taken is not between the fingers.
+        `holds` names the object that an arm takes; it is welded to the flange once both pads touch it. An arm that
+        opens lets go at once. Raises GraspError when an object to be taken is not between the fingers.
         """
         for side, opening in openings.items():
             if opening > self.gripper_targets[side]:
@@ -132,16 +131,13 @@ class World:
             self._grasp(side, name)
         self.hold(GRIPPER_STEPS - moving)
 
-    def touches(self, geom_a: str, geom_b: str) -> bool:
-        """Whether two named geoms are in contact now."""
-        pair = {self.model.geom(geom_a).id, self.model.geom(geom_b).id}
-        return any({int(c.geom1), int(c.geom2)} == pair for c in self.data.contact)
-
     def _pad_touches(self, pad: str, body_name: str) -> bool:
         pad_id, body_id = self.model.geom(pad).id, self.model.body(body_name).id
-        bodies = self.model.geom_bodyid
-        return any((c.geom1 == pad_id and bodies[c.geom2] == body_id) or (c.geom2 == pad_id and bodies[c.geom1] == body_id)
-                   for c in self.data.contact)
+        for contact in self.data.contact:
+            pair = [contact.geom1, contact.geom2]
+            if pad_id in pair and body_id in self.model.geom_bodyid[pair]:
+                return True
+        return False
 
     def _grasp(self, side: str, name: str) -> None:
         if not all(self._pad_touches(f"{side}_pad{n}", name) for n in (1, 2)):

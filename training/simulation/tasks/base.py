@@ -42,7 +42,9 @@ class Task(ABC):
 
     def _go(self, world: World, **targets: Pose) -> None:
         """Move the named arms together, for a time that grows with the longest way."""
-        distance = max(float(np.linalg.norm(pose.position - world.flange(side).position)) for side, pose in targets.items())
+        distance = max(
+            float(np.linalg.norm(pose.position - world.flange(side).position)) for side, pose in targets.items()
+        )
         world.move(targets, max(self.shortest_motion, self.shortest_motion / 2 + distance * self.seconds_per_metre))
 
 

@@ -16,10 +16,14 @@ PRE_GRASP, GRASP = 0.22, 0.13  # metres from flange to grasp point, RoboTwin 1.0
 CLOSED = 0.008
 
 HAMMER_GEOMS = f"""
-  <geom name="handle" type="capsule" size="0.0115 0.075" pos="0 -0.012 0" zaxis="0 1 0" material="wood" mass="0.015"/>
-  <geom name="head" type="cylinder" size="0.0155 {HEAD_HALF_HEIGHT - 0.008}" pos="0 {HEAD_OFFSET[1]} 0" material="metal" mass="0.12"/>
-  <geom name="face" type="cylinder" size="0.0185 0.008" pos="0 {HEAD_OFFSET[1]} {-HEAD_HALF_HEIGHT + 0.008}" material="metal" mass="0.06"/>
-  <geom name="peen" type="cylinder" size="0.0175 0.006" pos="0 {HEAD_OFFSET[1]} {HEAD_HALF_HEIGHT - 0.006}" material="dark" mass="0.01"/>"""
+  <geom name="handle" type="capsule" size="0.0115 0.075" pos="0 -0.012 0" zaxis="0 1 0" material="wood"
+        mass="0.015"/>
+  <geom name="head" type="cylinder" size="0.0155 {HEAD_HALF_HEIGHT - 0.008}" pos="0 {HEAD_OFFSET[1]} 0"
+        material="metal" mass="0.12"/>
+  <geom name="face" type="cylinder" size="0.0185 0.008" pos="0 {HEAD_OFFSET[1]} {-HEAD_HALF_HEIGHT + 0.008}"
+        material="metal" mass="0.06"/>
+  <geom name="peen" type="cylinder" size="0.0175 0.006" pos="0 {HEAD_OFFSET[1]} {HEAD_HALF_HEIGHT - 0.006}"
+        material="dark" mass="0.01"/>"""
 
 
 class BlockHammerBeat(Task):
@@ -43,8 +47,12 @@ class BlockHammerBeat(Task):
 
     def scene(self, appearance: Appearance) -> SceneSpec:
         hammer = SceneObject("hammer", HAMMER_GEOMS, tuple(HAMMER_POSITION))
-        block = SceneObject("block", '<geom name="block" type="box" size="0.025 0.025 0.025" material="red" mass="0.05"/>',
-                            tuple(self.block.position), tuple(self.block.quaternion))
+        block = SceneObject(
+            "block",
+            '<geom name="block" type="box" size="0.025 0.025 0.025" material="red" mass="0.05"/>',
+            tuple(self.block.position),
+            tuple(self.block.quaternion),
+        )
         return SceneSpec(objects=(hammer, block), appearance=appearance)
 
     def slots(self) -> dict[str, str]:

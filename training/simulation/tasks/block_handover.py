@@ -1,4 +1,7 @@
-"""block_handover: pass the red block from the left hand to the right, set it on the pad (RoboTwin 1.0: envs/block_handover.py)."""
+"""block_handover: pass the red block from the left hand to the right and set it on the pad.
+
+After RoboTwin 1.0: envs/block_handover.py.
+"""
 
 import numpy as np
 
@@ -30,8 +33,10 @@ class BlockHandover(Task):
     def scene(self, appearance: Appearance) -> SceneSpec:
         geom = '<geom name="box" type="box" size="0.03 0.03 0.1" material="red" mass="0.1"/>'
         box = SceneObject("box", geom, tuple(self.box.position), tuple(self.box.quaternion))
-        pad = (f'<geom name="pad" type="box" size="0.05 0.05 0.005" pos="{PAD[0]} {PAD[1]} {PAD[2] + 0.005}" '
-               'material="blue"/>')
+        pad = (
+            f'<geom name="pad" type="box" size="0.05 0.05 0.005" pos="{PAD[0]} {PAD[1]} {PAD[2] + 0.005}" '
+            'material="blue"/>'
+        )
         return SceneSpec(objects=(box,), fixed_xml=pad, appearance=appearance)
 
     def slots(self) -> dict[str, str]:
@@ -50,17 +55,24 @@ class BlockHandover(Task):
         self._go(world, left=world.flange("left").moved((0, 0, 0.06)))
 
     def _hand_over(self, world: World) -> None:
-        self._go(world, left=Pose.of((-0.19, -0.12, 0.96), POINTING_RIGHT),
-                 right=Pose.of((0.191, -0.12, 0.87), POINTING_LEFT))
+        self._go(
+            world,
+            left=Pose.of((-0.19, -0.12, 0.96), POINTING_RIGHT),
+            right=Pose.of((0.191, -0.12, 0.87), POINTING_LEFT),
+        )
         self._go(world, right=Pose.of((0.09, -0.12, 0.85), POINTING_LEFT))
         world.grip({"right": CLOSED}, holds={"right": "box"})
         world.grip({"left": FINGER_OPEN})
         self._go(world, left=world.flange("left").moved((-0.1, 0, 0)), right=world.flange("right").moved((0.05, 0, 0)))
 
     def _set_down(self, world: World) -> None:
-        # RoboTwin commands pad + (0.02, -0.13, 0.11) for its own grasp; ours differs by millimetres, so aim with the box.
+        # RoboTwin commands pad + (0.02, -0.13, 0.11) for its own grasp; ours differs by millimetres: aim with the box.
         above = Pose.of(PAD + [0.02, -0.13, 0.11], POINTING_AHEAD)
-        grasp = world.flange("right").rotation.inv().apply(world.object_pose("box").position - world.flange("right").position)
+        grasp = (
+            world.flange("right")
+            .rotation.inv()
+            .apply(world.object_pose("box").position - world.flange("right").position)
+        )
         box_offset = above.rotation.apply(grasp)
         height = TABLE_TOP + 0.01 + BOX_HALF[2]
         goal = Pose(np.array([PAD[0], PAD[1], height + 0.042]) - box_offset, above.rotation)

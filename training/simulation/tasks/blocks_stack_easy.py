@@ -15,7 +15,7 @@ NAMES = ("red_block", "black_block")
 
 
 class BlocksStackEasy(Task):
-    """Success: block centres within (0.025, 0.025, 0.01) m of (0, -0.1, 0.765) and (0, -0.1, 0.815), both grippers open."""
+    """Success: centres within (0.025, 0.025, 0.01) m of (0, -0.1, 0.765) and (0, -0.1, 0.815), both grippers open."""
 
     name = "blocks_stack_easy"
     seconds_per_metre = 4.5

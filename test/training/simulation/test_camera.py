@@ -1,0 +1,45 @@
+"""The head camera is RoboTwin's: same focal length, same view of the table."""
+
+import mujoco
+import numpy as np
+
+from training.simulation.camera import HeadCamera, calibration
+from training.simulation.scene import Appearance, SceneSpec, build_model, random_appearance
+from training.simulation.tasks import TASKS
+
+
+def prepared(spec: SceneSpec):
+    model = build_model(spec)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    return model, data
+
+
+def test_calibration_is_robotwins():
+    matrices = calibration(prepared(SceneSpec(objects=()))[1])
+    intrinsic, extrinsic = matrices["intrinsic_cv"], matrices["extrinsic_cv"]
+    assert intrinsic.dtype == extrinsic.dtype == np.float32 and extrinsic.shape == (3, 4)
+    assert np.isclose(intrinsic[0, 0], 358.64, atol=0.01)
+    pixel = intrinsic @ extrinsic @ np.array([0, 0, 0.74, 1])
+    assert np.allclose(pixel[:2] / pixel[2], [175, 123], atol=1)
+    assert np.allclose(matrices["cam2world_gl"][:3, 3], [-0.032, -0.45, 1.35])
+
+
+def test_camera_jitter_moves_the_view_a_little():
+    look = random_appearance(np.random.default_rng(0))
+    position = calibration(prepared(SceneSpec(objects=(), appearance=look))[1])["cam2world_gl"][:3, 3]
+    assert 0 < np.linalg.norm(position - [-0.032, -0.45, 1.35]) < 0.03
+
+
+def test_frame_shows_the_red_block_where_calibration_says(opengl):
+    task = TASKS["block_hammer_beat"](np.random.default_rng(0))
+    model, data = prepared(task.scene(Appearance()))
+    camera = HeadCamera(model)
+    frame = camera.frame(data).astype(int)
+    camera.close()
+    assert frame.shape == (240, 320, 3)
+    matrices = calibration(data)
+    pixel = matrices["intrinsic_cv"] @ matrices["extrinsic_cv"] @ np.append(task.block.position, 1)
+    u, v = (pixel[:2] / pixel[2]).astype(int)
+    red, green, blue = frame[v, u]
+    assert red > 100 > 2 * max(green, blue)  # RGB order, not BGR

@@ -1,0 +1,90 @@
+"""A simulated data set: RoboTwin 1.0's layout, the same after an interruption as without one."""
+
+import hashlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+COMMAND = [
+    sys.executable,
+    "-m",
+    "training.simulate",
+    "--tasks",
+    "block_hammer_beat",
+    "--episodes",
+    "2",
+    "--workers",
+    "2",
+]
+ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.slow
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+def simulate(out: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*COMMAND, "--out", str(out)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def episodes(opengl, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("episodes")
+    process = simulate(out)
+    output, _ = process.communicate(timeout=250)
+    assert process.returncode == 0, output.decode()
+    return out
+
+
+def test_layout_is_robotwins(episodes):
+    folder = episodes / "block_hammer_beat_D435_pkl"
+    info = json.loads((folder / "scene_info.json").read_text())
+    assert set(info) == {"0", "1"} and info["0"]["seed"] < info["1"]["seed"]
+    frames = sorted(int(p.stem) for p in (folder / "episode0").glob("*.pkl"))
+    assert frames == list(range(info["0"]["frames"]))
+    frame = pickle.loads((folder / "episode0" / "0.pkl").read_bytes())
+    camera = frame["observation"]["head_camera"]
+    assert camera["rgb"].shape == (240, 320, 3) and camera["rgb"].dtype == np.uint8
+    assert frame["joint_action"].shape == frame["endpose"].shape == (14,)
+    instructions = json.loads((episodes / "instructions" / "block_hammer_beat.json").read_text())["instructions"]
+    assert instructions and all(isinstance(text, str) for text in instructions)
+
+
+def test_killed_and_resumed_equals_uninterrupted(episodes, tmp_path):
+    process = simulate(tmp_path)
+    folder = tmp_path / "block_hammer_beat_D435_pkl"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("seed*.partial/1*.pkl")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(folder.glob("episode*")), "nothing half-made may look finished"
+    process = simulate(tmp_path)
+    output, _ = process.communicate(timeout=250)
+    assert process.returncode == 0, output.decode()
+    assert content(tmp_path) == content(episodes)
+
+
+def test_other_options_are_refused(episodes):
+    refused = subprocess.run([*COMMAND, "--out", str(episodes), "--first-seed", "7"], cwd=ROOT, capture_output=True)
+    assert refused.returncode == 1
+    assert b"first_seed" in refused.stderr and b"Traceback" not in refused.stderr
