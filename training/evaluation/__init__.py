@@ -1,0 +1,1 @@
+"""Measuring a predictor on the pairs of a dataset: selection, scores, summary, report and pictures."""
