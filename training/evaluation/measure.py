@@ -71,8 +71,8 @@ def check_horizon(predictor: Predictor, manifest: DatasetManifest) -> None:
     step = predictor.step_duration
     if step is not None and not math.isclose(step, manifest.step_duration, rel_tol=0.01):
         raise HorizonMismatchError(
-            f"the checkpoint predicts {predictor.horizon * step:g} s ahead (steps of {step:g} s), but the dataset's pairs "
-            f"are {manifest.horizon * manifest.step_duration:g} s apart (steps of {manifest.step_duration:g} s)"
+            f"the checkpoint predicts {predictor.horizon * step:g} s ahead (steps of {step:g} s), but the dataset's "
+            f"pairs are {manifest.horizon * manifest.step_duration:g} s apart (steps of {manifest.step_duration:g} s)"
         )
 
 
