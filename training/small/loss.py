@@ -1,0 +1,78 @@
+"""Timesteps, noise and the training loss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from diffusers import DDIMScheduler
+
+from framepred_ros.patch_autoencoder import PatchAutoencoder
+from training.small.recipe import Loss
+
+
+@dataclass(frozen=True)
+class NoisyBatch:
+    """Noisy latents (N, C, h, w), timesteps (N,), the v to predict (N, C, h, w), and who is at the last timestep."""
+
+    noisy: torch.Tensor
+    timesteps: torch.Tensor
+    velocity: torch.Tensor
+    at_last: torch.Tensor
+
+
+def add_noise(clean: torch.Tensor, scheduler: DDIMScheduler, last_fraction: float, seed: int) -> NoisyBatch:
+    """Draws timesteps and noise on the CPU, so that a step is the same on every device.
+
+    At the last timestep of a zero-terminal-SNR schedule the sample is pure noise and v is minus the clean sample: the
+    squared error there is a regression to the conditional mean, which is what one sampling step returns.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    last = scheduler.config.num_train_timesteps - 1
+    count = len(clean)
+    timesteps = torch.randint(0, last + 1, (count,), generator=generator)
+    at_last = torch.rand(count, generator=generator) < last_fraction
+    timesteps = torch.where(at_last, last, timesteps).to(clean.device)
+    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+    return NoisyBatch(
+        noisy=scheduler.add_noise(clean, noise, timesteps),
+        timesteps=timesteps,
+        velocity=scheduler.get_velocity(clean, noise, timesteps),
+        at_last=timesteps == last,
+    )
+
+
+class VelocityLoss(torch.nn.Module):
+    """Weighted squared error of v in latents, plus absolute error in pixels.
+
+    The autoencoder is linear with orthonormal components, so the error of v decodes to a pixel error patch by patch
+    without any convolution.
+    """
+
+    def __init__(self, vae: PatchAutoencoder, options: Loss):
+        super().__init__()
+        std = vae.std.detach().float()
+        self.l1_weight = options.l1_weight
+        self.values = vae.components[0].numel()
+        self.register_buffer("variance", std.square())
+        self.register_buffer("weights", std**options.channel_weight_power / (std**options.channel_weight_power).sum())
+        self.register_buffer("decoder", vae.components.detach().float().flatten(1) * std[:, None])
+
+    def forward(self, predicted: torch.Tensor, batch: NoisyBatch) -> torch.Tensor:
+        """Mean loss of a batch; `predicted` is v (N, C, h, w), float32."""
+        error = predicted - batch.velocity
+        loss = (error.square().mean(dim=(0, 2, 3)) * self.weights).sum()
+        if self.l1_weight:
+            # In units of the pixels' standard deviation, so that the weight means the same for any data.
+            scale = (self.variance.sum() / self.values).sqrt()
+            pixels = error.permute(0, 2, 3, 1) @ self.decoder
+            loss = loss + self.l1_weight * pixels.abs().mean() / scale
+        return loss
+
+    @torch.no_grad()
+    def one_step_psnr(self, predicted: torch.Tensor, batch: NoisyBatch) -> float:
+        """PSNR in dB of one-step predictions within the span of the autoencoder; NaN without a last timestep."""
+        error = (predicted - batch.velocity)[batch.at_last].square().mean(dim=(0, 2, 3))
+        squared = float((error * self.variance).sum() / self.values)
+        return 10 * math.log10(4 / squared) if squared > 0 else math.nan
