@@ -9,16 +9,19 @@ dtype whose flags say "plain bytes") would make NumPy follow pointers from the f
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 # A number type as NumPy's pickles spell it: boolean, integer, unsigned, float or complex, and bytes per item.
 _NUMBER_TYPE = re.compile(r"[biufc]\d{1,2}|\?")
+_MEMO_OPCODES = {"PUT", "BINPUT", "LONG_BINPUT"}
 _BYTE_ORDERS = {"<", ">", "=", "|"}
 
 
@@ -30,22 +33,31 @@ class ForbiddenNameError(pickle.UnpicklingError):
         self.name = name
 
 
-def load(stream: BinaryIO) -> Any:
+def loads(data: bytes) -> Any:
     """Loads one pickle of plain containers, numbers, strings and arrays; arrays come as `ArrayRecord`.
 
     Raises:
         ForbiddenNameError: the pickle asks for anything else.
         pickle.UnpicklingError: it is truncated, no pickle, or malformed.
-        OSError: the stream cannot be read.
     """
     try:
-        return _Unpickler(stream).load()
-    except (pickle.UnpicklingError, OSError):
+        _check_structure(data)
+        return _Unpickler(io.BytesIO(data)).load()
+    except pickle.UnpicklingError:
         raise
-    except EOFError as error:
-        raise pickle.UnpicklingError("truncated pickle") from error
     except Exception as error:  # malformed opcodes raise nearly anything: IndexError, KeyError, MemoryError, ...
-        raise pickle.UnpicklingError(f"malformed pickle ({type(error).__name__})") from error
+        raise pickle.UnpicklingError("malformed pickle") from error
+
+
+def _check_structure(data: bytes) -> None:
+    """Refuses truncated pickles, and those that would make the unpickler allocate memory out of proportion."""
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            # The unpickler's memo is an array as long as its largest index, which may be 2^32.
+            if opcode.name in _MEMO_OPCODES and argument > len(data):
+                raise pickle.UnpicklingError("malformed pickle: memo index out of range")
+    except ValueError as error:
+        raise pickle.UnpicklingError("truncated or malformed pickle") from error
 
 
 class ArrayRecord:

@@ -49,8 +49,7 @@ class PickledFrames:
         """Frame `index` as RGB uint8 (H, W, 3). Raises EpisodeError naming the file and the reason."""
         path = self.folder / f"{index}.pkl"
         try:
-            with path.open("rb") as stream:
-                return _camera_image(restricted_pickle.load(stream), self.camera)
+            return _camera_image(restricted_pickle.loads(path.read_bytes()), self.camera)
         except (pickle.UnpicklingError, OSError) as error:
             raise EpisodeError(f"{path}: {error}") from error
 
