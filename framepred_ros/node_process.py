@@ -1,0 +1,37 @@
+"""What every node process of the package does alike: start ROS, end cleanly on Ctrl-C and SIGTERM, report bad options."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import rclpy
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+
+
+@contextmanager
+def ros_process(args: list[str] | None) -> Iterator[None]:
+    """Initialise ROS for the block; Ctrl-C and SIGTERM end the block without a traceback."""
+    rclpy.init(args=args)
+    try:
+        yield
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except RCLError:
+        if rclpy.ok():  # otherwise the signal came while something was being created or published
+            raise
+    finally:
+        rclpy.try_shutdown()
+
+
+def create_node(make: Callable[[], Node]) -> Node:
+    """Create a node; a start-up option that it refuses ends the process with one line instead of a traceback."""
+    try:
+        return make()
+    except (InvalidParameterTypeException, InvalidParameterValueException, FileNotFoundError, ValueError) as error:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")

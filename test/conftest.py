@@ -1,0 +1,37 @@
+"""Keeps the tests' ROS traffic to themselves, on this machine, and lets ROS check every message field."""
+
+import os
+import tempfile
+
+from framepred_ros.transport import free_domain_id, local_environment
+
+# Before anything imports rclpy: these are read once per process. Child processes inherit them.
+os.environ.pop("ROS_DOMAIN_ID", None)
+os.environ.update(local_environment(free_domain_id()))
+os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
+os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="framepred_ros_log_")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory):
+    """A checkpoint folder with small random weights."""
+    from tiny_checkpoint import make_tiny_checkpoint
+
+    return make_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def tester():
+    """A node of the test process that publishes, records, calls services and waits for conditions."""
+    import rclpy
+    from ros_testing import Tester
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Tester(context)
+    yield node
+    node.close()
+    rclpy.try_shutdown(context=context)

@@ -1,0 +1,219 @@
+"""The predictor node as users meet it: a process of its own, over DDS."""
+
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from ros_testing import make_header, make_picture, node_process, stamp_of
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from framepred_ros.image_messages import image_from_rgb, rgb_from_image
+from framepred_ros.node_parameters import PREDICTOR_PARAMETERS
+
+pytestmark = pytest.mark.ros
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+INSTRUCTION = "hit the block with the hammer"
+
+
+class Camera:
+    """Publishes pictures from the test process and collects what is predicted from them."""
+
+    def __init__(self, tester, qos=1):
+        self.tester = tester
+        self.publisher = tester.create_publisher(Image, "image", qos)
+        self.predictions = tester.record(Image, "predicted_frame")
+        self.index = 0
+
+    def wait_for_node(self):
+        self.tester.wait_until(lambda: self.publisher.get_subscription_count() == 1, "the node listens to the camera")
+        self.tester.wait_until(lambda: self.tester.count_publishers("predicted_frame") == 1, "the node publishes")
+
+    def send(self, message):
+        self.index += 1
+        message.header = make_header(self.index)
+        self.publisher.publish(message)
+        return stamp_of(message)
+
+    def predict(self, picture):
+        """Send a picture and return the message that is predicted from it."""
+        stamp = self.send(image_from_rgb(picture, make_header(0)))
+        return self.wait_for_prediction(stamp)
+
+    def wait_for_prediction(self, stamp):
+        self.tester.wait_until(lambda: stamp in map(stamp_of, self.predictions), f"prediction from frame {stamp}")
+        return next(message for message in self.predictions if stamp_of(message) == stamp)
+
+
+@pytest.fixture(scope="module")
+def node(tester, tiny_checkpoint):
+    """A running, active node that a latched publisher waited for, and a camera for it."""
+    latched = tester.create_publisher(String, "instruction", LATCHED)
+    latched.publish(String(data=INSTRUCTION))
+    camera = Camera(tester)
+    echoes = tester.record(String, "predictor/instruction", LATCHED)
+    with node_process("predictor_node", checkpoint=tiny_checkpoint, device="cpu") as process:
+        process.camera, process.echoes = camera, echoes
+        camera.wait_for_node()
+        tester.wait_until(lambda: echoes, "the latched instruction is accepted")
+        tester.destroy_publisher(latched)
+        yield process
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_checkpoint):
+    from framepred_ros.predictor import FramePredictor
+
+    return FramePredictor.from_pretrained(tiny_checkpoint, device="cpu")
+
+
+def set_parameter(tester, name, value):
+    kinds = {int: "INTEGER", float: "DOUBLE", str: "STRING"}
+    kind = kinds[type(value)]
+    typed = ParameterValue(type=getattr(ParameterType, f"PARAMETER_{kind}"), **{f"{kind.lower()}_value": value})
+    request = SetParameters.Request(parameters=[Parameter(name=name, value=typed)])
+    return tester.call(SetParameters, "predictor/set_parameters", request).results[0]
+
+
+def test_predicts_what_the_predictor_predicts_under_the_header_of_the_frame(node, predictor):
+    picture = make_picture()
+    message = node.camera.predict(picture)
+    assert (message.header.frame_id, message.encoding) == ("test_camera", "rgb8")
+    expected = predictor.predict(picture, INSTRUCTION, seed=0)
+    assert not np.array_equal(expected, picture)
+    np.testing.assert_array_equal(rgb_from_image(message), expected)
+
+
+def test_a_latched_instruction_from_before_the_start_is_in_force_and_echoed(node):
+    assert node.echoes[0].data == INSTRUCTION
+
+
+def test_a_plain_publisher_changes_the_instruction(node, tester, predictor):
+    node.camera.wait_for_node()
+    publisher = tester.create_publisher(String, "instruction", 1)
+    tester.wait_until(lambda: publisher.get_subscription_count(), "the node hears instructions")
+    publisher.publish(String(data="   "))
+    tester.wait_until(lambda: "Empty instruction ignored" in node.output, "a warning about the empty instruction")
+    text = "stack the black block on the red block"
+    publisher.publish(String(data=text))
+    tester.wait_until(lambda: node.echoes[-1].data == text, "the new instruction is echoed")
+    picture = make_picture(seed=1)
+    np.testing.assert_array_equal(
+        rgb_from_image(node.camera.predict(picture)), predictor.predict(picture, text, seed=0)
+    )
+    publisher.publish(String(data=f"{text} "))  # a repeat
+    publisher.publish(String(data=INSTRUCTION))
+    tester.wait_until(lambda: node.echoes[-1].data == INSTRUCTION, "the first instruction is back")
+    assert [echo.data for echo in node.echoes] == [INSTRUCTION, text, INSTRUCTION]
+
+
+def test_an_unusable_frame_is_dropped_with_a_warning_and_the_node_lives_on(node, tester):
+    for _ in range(3):
+        message = image_from_rgb(make_picture(), make_header(0))
+        message.step = 5
+        node.camera.send(message)
+    tester.wait_until(
+        lambda: "Frame dropped on topic /image: step is 5" in node.output, "a warning names topic and reason"
+    )
+    assert node.camera.predict(make_picture()).width == 128
+    assert node.output.count("step is 5") == 1, "the warning is throttled"
+
+
+def test_a_frame_that_the_model_refuses_is_dropped_as_well(node, tester):
+    node.camera.send(image_from_rgb(make_picture(32, 32), make_header(0)))
+    tester.wait_until(
+        lambda: "the model refuses it: image must have shape" in node.output, "a warning gives the reason"
+    )
+    assert node.camera.predict(make_picture()).width == 128
+
+
+def test_only_the_newest_frame_is_predicted_from(node, tester):
+    before = len(node.camera.predictions)
+    assert set_parameter(tester, "max_rate", 2.0).successful
+    stamps = [node.camera.send(image_from_rgb(make_picture(seed=seed), make_header(0))) for seed in range(20)]
+    node.camera.wait_for_prediction(stamps[-1])
+    predicted = [stamp_of(message) for message in node.camera.predictions[before:]]
+    assert predicted == sorted(predicted) and len(predicted) < 20
+    assert set_parameter(tester, "max_rate", 0.0).successful
+
+
+def test_parameters_change_within_their_range_and_say_why_not(node, tester):
+    assert set_parameter(tester, "steps", 2).successful
+    assert not set_parameter(tester, "steps", -1).successful
+    assert set_parameter(tester, "steps", 0).successful
+    refused = set_parameter(tester, "checkpoint", "elsewhere")
+    assert not refused.successful and "checkpoint is read when the node configures" in refused.reason
+    assert not set_parameter(tester, "instruction", "other").successful
+    names = [spec.name for spec in PREDICTOR_PARAMETERS]
+    request = DescribeParameters.Request(names=names)
+    descriptors = tester.call(DescribeParameters, "predictor/describe_parameters", request).descriptors
+    assert [descriptor.name for descriptor in descriptors] == names
+    assert all(descriptor.description for descriptor in descriptors)
+
+
+def test_goes_through_its_lifecycle_and_back(node, tester):
+    assert tester.change_state("predictor", "deactivate")
+    tester.wait_until(lambda: node.camera.publisher.get_subscription_count() == 0, "an inactive node does not listen")
+    assert tester.change_state("predictor", "cleanup")
+    assert tester.lifecycle_state("predictor") == "unconfigured"
+    assert tester.change_state("predictor", "configure")
+    assert tester.change_state("predictor", "activate")
+    node.camera.wait_for_node()
+    assert node.camera.predict(make_picture()).height == 96
+
+
+def test_a_best_effort_camera_is_heard(node, tester):
+    tester.destroy_publisher(node.camera.publisher)
+    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    node.camera.publisher = tester.create_publisher(Image, "image", qos)
+    node.camera.wait_for_node()
+    assert node.camera.predict(make_picture()).width == 128
+    assert "best effort" in node.output
+
+
+def test_sigterm_ends_the_active_node_cleanly(node):
+    code, seconds = node.end(signal.SIGTERM)
+    assert code == 0, node.output
+    assert seconds < 5, "ros2 launch sends SIGKILL after that"
+    assert "Traceback" not in node.output and "terminate called" not in node.output
+
+
+def test_a_failed_configure_says_why_and_can_be_repeated(tester, tiny_checkpoint):
+    with node_process("predictor_node", checkpoint="no/such folder", autostart="false", instruction="go") as process:
+        assert not tester.change_state("predictor", "configure")
+        assert tester.lifecycle_state("predictor") == "unconfigured"
+        assert "no/such folder" in process.output
+        assert "ros2 lifecycle set /predictor configure" in process.output
+        assert set_parameter(tester, "checkpoint", str(tiny_checkpoint)).successful
+        assert tester.change_state("predictor", "configure")
+        assert tester.change_state("predictor", "inactive_shutdown")
+        assert tester.lifecycle_state("predictor") == "finalized"
+        code, _ = process.end(signal.SIGINT)
+        assert code == 0, process.output
+
+
+def test_ctrl_c_ends_a_node_that_is_still_loading(tester, tiny_checkpoint):
+    with node_process("predictor_node", checkpoint=tiny_checkpoint) as process:
+        tester.wait_for_state("predictor", "configuring")  # answered although the model is loading
+        code, seconds = process.end(signal.SIGINT)
+        assert code == 0, process.output
+        assert seconds < 5 and "Traceback" not in process.output
+
+
+@pytest.mark.parametrize("name, value", [("steps", -1), ("max_rate", 5), ("device", 3)])
+def test_a_bad_start_up_parameter_is_one_line(name, value):
+    with node_process("predictor_node", **{name: value}) as process:
+        assert process.wait() == 1
+        assert name in process.output and len(process.output.splitlines()) == 1
+
+
+def test_the_parameter_file_holds_the_defaults():
+    path = Path(__file__).parents[2] / "config" / "predictor.yaml"
+    values = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    assert values == {spec.name: spec.default for spec in PREDICTOR_PARAMETERS}
+    assert [type(value) for value in values.values()] == [type(spec.default) for spec in PREDICTOR_PARAMETERS]

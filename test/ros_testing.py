@@ -1,0 +1,151 @@
+"""What the ROS tests share: a node that records and waits with deadlines, node processes, pictures, bags."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+DEADLINE = 90.0  # seconds; generous, for a busy machine with two cores
+
+
+class Tester(Node):
+    """Records what arrives on topics; every wait is for a condition and has a deadline."""
+
+    def __init__(self, context):
+        super().__init__("tester", context=context)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self)
+
+    def close(self):
+        self._executor.shutdown()
+        self.destroy_node()
+
+    def record(self, message_type, topic, qos=10):
+        """Subscribe and return the growing list of messages."""
+        received = []
+        self.create_subscription(message_type, topic, received.append, qos)
+        return received
+
+    def wait_until(self, condition, what, deadline=DEADLINE):
+        end = time.monotonic() + deadline
+        while not condition():
+            assert time.monotonic() < end, f"not within {deadline:.0f} s: {what}"
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def call(self, service_type, name, request):
+        client = self.create_client(service_type, name)
+        self.wait_until(client.service_is_ready, f"service {name}")
+        future = client.call_async(request)
+        self.wait_until(future.done, f"answer of {name}")
+        self.destroy_client(client)
+        return future.result()
+
+    def lifecycle_state(self, node):
+        return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
+
+    def change_state(self, node, transition):
+        request = ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{transition.upper()}")))
+        return self.call(ChangeState, f"{node}/change_state", request).success
+
+    def wait_for_state(self, node, state):
+        self.wait_until(lambda: self.lifecycle_state(node) == state, f"{node} {state}")
+
+
+class Process:
+    """A child process whose output can be read while it runs; killed at the end of the block, whatever happens."""
+
+    def __init__(self, *command, **environment):
+        self._log = tempfile.NamedTemporaryFile(suffix=".log")
+        environment = {**os.environ, **environment}
+        self.process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._log.close()
+
+    @property
+    def output(self):
+        return Path(self._log.name).read_text()
+
+    def end(self, signal_number=signal.SIGTERM, deadline=DEADLINE):
+        """Send a signal; return the exit code and the seconds until the end."""
+        started = time.monotonic()
+        self.process.send_signal(signal_number)
+        return self.process.wait(deadline), time.monotonic() - started
+
+    def wait(self, deadline=DEADLINE):
+        return self.process.wait(deadline)
+
+
+def node_process(module, **parameters):
+    """Start a node of the package; parameters as ROS takes them on the command line."""
+    options = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    return Process(sys.executable, "-m", f"framepred_ros.{module}", "--ros-args", *options)
+
+
+def make_picture(height=96, width=128, seed=0):
+    """A smooth RGB picture, uint8 (height, width, 3)."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def make_header(index, frame_id="test_camera"):
+    header = Header(frame_id=frame_id)
+    header.stamp.sec, header.stamp.nanosec = 1000 + index, 42
+    return header
+
+
+def stamp_of(message):
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def write_bag(folder, pictures, instruction="hit the block", step=0.06, compressed=True):
+    """Write an episode bag as docs/architecture.md describes it; with compressed=False, raw images."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types = store.types
+    image_type = f"sensor_msgs/msg/{'CompressedImage' if compressed else 'Image'}"
+    topic = "/camera/image_raw/compressed" if compressed else "/camera/image_raw"
+    with Writer(Path(folder), version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        images = bag.add_connection(topic, image_type, typestore=store)
+        if instruction is not None:
+            words = bag.add_connection("/instruction", "std_msgs/msg/String", typestore=store)
+            text = types["std_msgs/msg/String"](data=instruction)
+            bag.write(words, 0, store.serialize_cdr(text, words.msgtype))
+        for index, picture in enumerate(pictures):
+            nanoseconds = round(index * step * 1e9)
+            stamp = types["builtin_interfaces/msg/Time"](sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+            header = types["std_msgs/msg/Header"](stamp=stamp, frame_id="head_camera")
+            if compressed:
+                jpeg = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].reshape(-1)
+                message = types[image_type](header=header, format="rgb8; jpeg compressed bgr8", data=jpeg)
+            else:
+                message = types[image_type](
+                    header=header,
+                    height=picture.shape[0],
+                    width=picture.shape[1],
+                    encoding="rgb8",
+                    is_bigendian=0,
+                    step=picture.shape[1] * 3,
+                    data=picture.reshape(-1),
+                )
+            bag.write(images, nanoseconds, store.serialize_cdr(message, image_type))
+    return Path(folder)
