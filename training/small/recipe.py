@@ -93,6 +93,8 @@ class Run:
     Attributes:
         mixed_precision: "no" or "bf16".
         compile: compile the UNet with torch.compile.
+        cpu_threads: threads of each process, null for PyTorch's choice. On a machine that also does other work, one
+            thread is many times faster than two: a thread that lost its core keeps all others spinning.
         max_minutes: stop in time, saved; the schedule does not change. Null is no limit.
         save_every_minutes: how much work a crash may cost.
         validate_every: steps between validations, each of which also writes the checkpoint folder.
@@ -101,6 +103,7 @@ class Run:
 
     mixed_precision: str = "bf16"
     compile: bool = False
+    cpu_threads: int | None = None
     max_minutes: float | None = None
     save_every_minutes: float = 5.0
     validate_every: int = 1000

@@ -42,6 +42,8 @@ def run(recipe: Recipe, dataset: Path, output: Path, resume: bool, device: str =
     """
     if not resume and (output / STATE_FILE).is_file():
         raise FileExistsError(f"{output} holds an unfinished or finished run; use --resume auto, or another --output")
+    if recipe.run.cpu_threads is not None:
+        torch.set_num_threads(recipe.run.cpu_threads)
     accelerator = Accelerator(mixed_precision=recipe.run.mixed_precision, cpu=device == "cpu")
     manifest = load_manifest(dataset)
     train_rows, held_out = hold_out_episodes(load_split(dataset, "train"), recipe.validation.episodes_per_task)
