@@ -57,23 +57,29 @@ class CheckpointInfo:
             raise ValueError("; ".join(problems))
 
     def _checks(self):
-        yield self.format_version == FORMAT_VERSION, (
-            f"format_version is {self.format_version!r}, this version of framepred_ros reads {FORMAT_VERSION}"
+        yield (
+            self.format_version == FORMAT_VERSION,
+            (f"format_version is {self.format_version!r}, this version of framepred_ros reads {FORMAT_VERSION}"),
         )
         yield (
-            isinstance(self.resolution, tuple)
-            and len(self.resolution) == 2
-            and all(_is_number(side, int) and side > 0 for side in self.resolution)
-        ), f"resolution must be [height, width] in pixels, not {self.resolution!r}"
+            (
+                isinstance(self.resolution, tuple)
+                and len(self.resolution) == 2
+                and all(_is_number(side, int) and side > 0 for side in self.resolution)
+            ),
+            f"resolution must be [height, width] in pixels, not {self.resolution!r}",
+        )
         for name in ("horizon", "steps"):
             value = getattr(self, name)
             yield _is_number(value, int) and value >= 1, f"{name} must be an integer of at least 1, not {value!r}"
         duration = self.step_duration
-        yield duration is None or (_is_number(duration) and duration > 0), (
-            f"step_duration must be null or seconds above 0, not {duration!r}"
+        yield (
+            duration is None or (_is_number(duration) and duration > 0),
+            (f"step_duration must be null or seconds above 0, not {duration!r}"),
         )
-        yield self.prediction_target in PREDICTION_TARGETS, (
-            f"prediction_target must be one of {', '.join(PREDICTION_TARGETS)}, not {self.prediction_target!r}"
+        yield (
+            self.prediction_target in PREDICTION_TARGETS,
+            (f"prediction_target must be one of {', '.join(PREDICTION_TARGETS)}, not {self.prediction_target!r}"),
         )
         for name in ("guidance_scale", "image_guidance_scale"):
             value = getattr(self, name)

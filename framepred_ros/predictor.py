@@ -129,7 +129,7 @@ class FramePredictor:
         steps = self._check_steps(steps)
         if len(images) != len(instructions):
             raise ValueError(f"{len(images)} images but {len(instructions)} instructions")
-        for image, instruction in zip(images, instructions):
+        for image, instruction in zip(images, instructions, strict=True):
             check_image(image)
             check_instruction(instruction)
         if not images:
@@ -239,10 +239,10 @@ class FramePredictor:
         options = self.info.compositing
         future = self._decode(predicted / scale)
         if options is None:
-            return [to_uint8(resize_frame(frame, image.shape[:2])) for frame, image in zip(future, images)]
+            return [to_uint8(resize_frame(frame, image.shape[:2])) for frame, image in zip(future, images, strict=True)]
         now = self._decode(current)
         results = []
-        for image, before, after in zip(images, now, future):
+        for image, before, after in zip(images, now, future, strict=True):
             mask = resize_frame(motion_mask(before, after, options), image.shape[:2])
             results.append(composite(image, resize_frame(after, image.shape[:2]), mask))
         return results
@@ -283,9 +283,7 @@ def check_image(image: np.ndarray) -> None:
         kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
         raise ValueError(f"image must be a NumPy array of uint8, not {kind}")
     if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < SMALLEST_SIDE:
-        raise ValueError(
-            f"image must have shape (H, W, 3) with H and W at least {SMALLEST_SIDE}, not {image.shape}"
-        )
+        raise ValueError(f"image must have shape (H, W, 3) with H and W at least {SMALLEST_SIDE}, not {image.shape}")
 
 
 def check_instruction(instruction: str) -> None:
@@ -312,13 +310,14 @@ def _accepted_arguments(function, **candidates) -> dict:
 def _quiet_libraries() -> Iterator[None]:
     """Keeps progress bars and notes about absent optional packages out of a node's log while loading."""
     libraries = (diffusers_logging, transformers_logging)
-    levels = [library.get_verbosity() for library in libraries]
+    states = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
     for library in libraries:
         library.set_verbosity_error()
         library.disable_progress_bar()
     try:
         yield
     finally:
-        for library, level in zip(libraries, levels):
+        for library, (level, bars) in zip(libraries, states, strict=True):
             library.set_verbosity(level)
-            library.enable_progress_bar()
+            if bars:
+                library.enable_progress_bar()

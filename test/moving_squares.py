@@ -1,4 +1,4 @@
-"""A synthetic dataset whose future depends on the frame and the instruction: a square that slides the way it is told."""
+"""A synthetic dataset whose future depends on frame and instruction: a square that slides the way it is told."""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ INSTRUCTIONS = (
 )
 
 
-def make_tiny_checkpoint(folder: Path, *, resolution=(64, 64), patch_size=8, latent_channels=12, seed=0, **info) -> Path:
+def make_tiny_checkpoint(
+    folder: Path, *, resolution=(64, 64), patch_size=8, latent_channels=12, seed=0, **info
+) -> Path:
     """Saves a tiny small-size checkpoint: linear autoencoder, one-step sampler, compositing on.
 
     Args:

@@ -39,7 +39,9 @@ def test_options_of_zero_switch_the_filters_off():
     assert np.array_equal(mask, (after != now).any(axis=2).astype(np.float32))
 
 
-@pytest.mark.parametrize("name, value", [("threshold", -1), ("softness", 0), ("dilation", -2), ("feather", float("nan"))])
+@pytest.mark.parametrize(
+    "name, value", [("threshold", -1), ("softness", 0), ("dilation", -2), ("feather", float("nan"))]
+)
 def test_impossible_options_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         Compositing(**{name: value})

@@ -56,7 +56,9 @@ def test_half_precision_files_keep_the_picture(tmp_path):
     assert (loaded(images).sample - expected).abs().max() < 2 / 255
 
 
-@pytest.mark.parametrize("arguments", [{"patch_size": 12}, {"patch_size": 1}, {"latent_channels": 0}, {"latent_channels": 769}])
+@pytest.mark.parametrize(
+    "arguments", [{"patch_size": 12}, {"patch_size": 1}, {"latent_channels": 0}, {"latent_channels": 769}]
+)
 def test_impossible_sizes_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         PatchAutoencoder(**arguments)

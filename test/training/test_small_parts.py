@@ -1,5 +1,7 @@
 """Tokenizer, autoencoder fitting, latent cache, model, sampler and loss of the small model."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -204,7 +206,7 @@ def test_learning_rate_warms_up_and_decays():
     options = Optimization(max_steps=100, learning_rate=1.0, warmup_steps=10, final_learning_rate_ratio=0.1)
     rates = [learning_rate(step, options) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0 and rates[100] == pytest.approx(0.1)
-    assert all(later <= earlier for earlier, later in zip(rates[10:], rates[11:]))
+    assert all(later <= earlier for earlier, later in pairwise(rates[10:]))
 
 
 def test_a_patch_autoencoder_without_weights_still_has_orthonormal_components():

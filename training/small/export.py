@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers.training_utils import EMAModel
 
 from framepred_ros.checkpoint import CheckpointInfo, write_checkpoint_info
@@ -126,11 +125,9 @@ def format_summary(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def model_card(
-    recipe: Recipe, manifest: DatasetManifest, summary: dict[str, Any], step: int, megabytes: float
-) -> str:
+def model_card(recipe: Recipe, manifest: DatasetManifest, summary: dict[str, Any], step: int, megabytes: float) -> str:
     """The README.md of a checkpoint folder."""
-    train = manifest.splits["train"]
+    counts, kept = manifest.splits["train"], recipe.validation.episodes_per_task
     height, width = recipe.resolution
     return f"""---
 license: apache-2.0
@@ -156,12 +153,12 @@ Tasks: {", ".join(manifest.tasks)}. Scenes, cameras and instructions unlike the 
 python -m training.train --recipe recipe.yaml --dataset DATASET --output OUTPUT
 ```
 `recipe.yaml` lies in the output folder; seed {recipe.seed}, {step} steps of {recipe.optimization.batch_size} pairs. Dataset:
-{train["episodes"]} training episodes, {train["pairs"]} pairs, split by episode with seed {manifest.seed}; {recipe.validation.episodes_per_task} of
-them per task were kept for validation.
+{counts["episodes"]} training episodes, {counts["pairs"]} pairs, split by episode with seed {manifest.seed};
+{kept} of them per task were kept for validation.
 
 ## Measured on the validation episodes
-SSIM / PSNR in dB against the true frame {manifest.horizon} steps later, at the camera's resolution. The test split is not used
-here; `python -m training.evaluate` measures it.
+SSIM / PSNR in dB against the true frame {manifest.horizon} steps later, at the camera's resolution.
+The test split is not used here; `python -m training.evaluate` measures it.
 
 {format_summary(summary)}
 """

@@ -54,7 +54,7 @@ class RunLog:
             return
         figure = Figure(figsize=(9, 6), layout="constrained")
         axes = figure.subplots(2, 1, sharex=True)
-        for axis, name, label in zip(axes, ("loss", "one_step_psnr"), ("loss", "one-step PSNR [dB]")):
+        for axis, name, label in zip(axes, ("loss", "one_step_psnr"), ("loss", "one-step PSNR [dB]"), strict=True):
             points = [(line["step"], line[name]) for line in lines if line[name] is not None]
             steps, values = np.array(points).T if points else ((), ())
             axis.plot(steps, values, alpha=0.3)

@@ -128,6 +128,4 @@ def _checkpoint_writer(
     accelerator: Accelerator,
 ) -> CheckpointWriter:
     rows = draw_evenly(held_out, recipe.validation.pairs_per_task)
-    return CheckpointWriter(
-        recipe, manifest, output, vae, tokenizer, scheduler, rows, device=str(accelerator.device)
-    )
+    return CheckpointWriter(recipe, manifest, output, vae, tokenizer, scheduler, rows, device=str(accelerator.device))

@@ -57,7 +57,7 @@ def load_state(
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         _check_identity(path, json.loads(metadata["identity"]), json.loads(json.dumps(identity)))
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     accelerator.unwrap_model(model).load_state_dict(_under(tensors, "model."))
     for index, parameter in enumerate(ema.shadow_params):
         parameter.copy_(tensors[f"ema.{index}"])

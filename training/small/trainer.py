@@ -103,9 +103,7 @@ class Trainer:
 
         Raises ResumeError if the state belongs to another recipe or dataset.
         """
-        self.step = load_state(
-            self.output, self.accelerator, self.model, self.optimizer, self.ema, self.identity
-        )
+        self.step = load_state(self.output, self.accelerator, self.model, self.optimizer, self.ema, self.identity)
         return self.step
 
     def train(self) -> None:
@@ -126,7 +124,7 @@ class Trainer:
                     self.save()
                     saved = now
                 if run.max_minutes is not None and now - started > 60 * run.max_minutes:
-                    bar.write(f"stopping after {run.max_minutes:g} minutes at step {self.step}; --resume auto continues")
+                    bar.write(f"{run.max_minutes:g} minutes are over at step {self.step}; --resume auto continues")
                     break
         self.save()
         self._validate(log)
@@ -160,9 +158,7 @@ class Trainer:
 
     def save(self) -> None:
         """Saves the state to continue from."""
-        save_state(
-            self.output, self.accelerator, self.model, self.optimizer, self.ema, self.step, self.identity
-        )
+        save_state(self.output, self.accelerator, self.model, self.optimizer, self.ema, self.step, self.identity)
 
     def _latents(self, frames: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.stack([self.data.latents[frame] for frame in frames])).float()

@@ -1,0 +1,91 @@
+"""The `framepred` command: predict from a picture file, without ROS.
+
+framepred predict IMAGE "instruction" -o OUT
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "small"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0 done, 1 bad input, 130 interrupted."""
+    arguments = _parse(argv)
+    try:
+        _predict(arguments)
+    except (ValueError, OSError) as error:
+        print(f"framepred: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="framepred", description="Predict a robot camera's future frame.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    predict = commands.add_parser("predict", help="predict from a picture file")
+    predict.add_argument("image", type=Path, help="the current camera frame")
+    predict.add_argument("instruction", help="what the robot is doing, in words")
+    predict.add_argument("-o", "--output", type=Path, required=True, help="picture file to write")
+    predict.add_argument(
+        "--checkpoint", default=str(SHIPPED_CHECKPOINT), help="checkpoint folder or hub id (default: the shipped one)"
+    )
+    predict.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda if there is one)")
+    predict.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
+    predict.add_argument("--seed", type=int, default=0, help="of the initial noise (default: 0)")
+    return parser.parse_args(argv)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    image = read_image(arguments.image)
+    check_output(arguments.output)
+    from framepred_ros.predictor import FramePredictor, check_instruction  # seconds of imports: only for good arguments
+
+    check_instruction(arguments.instruction)
+    predictor = FramePredictor.from_pretrained(arguments.checkpoint, device=arguments.device)
+    frame = predictor.predict(image, arguments.instruction, steps=arguments.steps, seed=arguments.seed)
+    write_image(arguments.output, frame)
+    ahead = f"{predictor.horizon} steps"
+    if predictor.step_duration:
+        ahead += f" ({predictor.horizon * predictor.step_duration:g} s)"
+    print(f"{arguments.output}: the frame {ahead} after {arguments.image}")
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Reads a picture file as uint8 RGB (H, W, 3). Raises ValueError or FileNotFoundError naming the file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no such picture: {path}")
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    if image is None:
+        raise ValueError(f"{path} is not a picture that OpenCV can read")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def check_output(path: Path) -> None:
+    """Raises ValueError or FileNotFoundError when no picture could be written there."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no such folder for the output: {path.parent}")
+    if not cv2.haveImageWriter(path.name):
+        raise ValueError(f"{path} must end in the name of a picture format, such as .png or .jpg")
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Writes uint8 RGB (H, W, 3) under a temporary name and renames it."""
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(encoded.tobytes())
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
