@@ -1,33 +1,18 @@
-"""The dataset builder: what is in a dataset, and that nothing else ever lies under its name."""
+"""The dataset builder: what is in a dataset, and what it says of unusable episodes."""
 
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from robotwin_files import dumps, frame_content, identify, picture, write_episode, write_instructions, write_task
+from dataset_files import HORIZON, build
+from robotwin_files import dumps, frame_content, identify, picture, write_episode, write_task
 
-from training import build_dataset
 from training.dataset_index import MANIFEST_NAME, DatasetError, DatasetManifest, load_manifest, load_split
 
-HORIZON = 20
 HAMMER, STACK = "block_hammer_beat", "blocks_stack_easy"
-ROOT = Path(__file__).parents[2]
-
-
-def build(episodes, out, *options, horizon=HORIZON):
-    return build_dataset.main([str(episodes), "--out", str(out), "--horizon", str(horizon), *options])
-
-
-def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def rgb(path):
@@ -159,74 +144,6 @@ def test_meaningless_options_are_refused(episodes, tmp_path, option, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_same_bytes_from_one_process_and_two(episodes, dataset, tmp_path):
-    assert build(episodes, tmp_path / "d", "--test-fraction", "0.3", "--workers", "2") == 0
-    assert contents(tmp_path / "d") == contents(dataset)
-    assert [path.name for path in tmp_path.iterdir()] == ["d"]
-
-
-def test_a_second_run_finds_it_complete(episodes, dataset, capsys):
-    before = {path: path.stat().st_mtime_ns for path in [dataset, *dataset.rglob("*")]}
-    assert build(episodes, dataset, "--test-fraction", "0.3") == 0
-    assert "is complete" in capsys.readouterr().out
-    assert before == {path: path.stat().st_mtime_ns for path in [dataset, *dataset.rglob("*")]}
-
-
-def test_new_episodes_are_added(tmp_path, capsys):
-    write_task(tmp_path / "episodes", HAMMER, [25] * 3)
-    assert build(tmp_path / "episodes", tmp_path / "d") == 0
-    for number in range(3, 12):
-        write_episode(tmp_path / "episodes", HAMMER, number, 25)
-    assert build(tmp_path / "episodes", tmp_path / "d") == 0
-    assert "9 episodes converted, 0 resumed, 3 kept" in " ".join(capsys.readouterr().out.split())
-    assert build(tmp_path / "episodes", tmp_path / "anew") == 0
-    assert contents(tmp_path / "d") == contents(tmp_path / "anew")
-
-
-def test_changed_episodes_and_instructions_are_taken_up(tmp_path):
-    write_task(tmp_path / "episodes", HAMMER, [25] * 4)
-    assert build(tmp_path / "episodes", tmp_path / "d") == 0
-    shutil.rmtree(tmp_path / "episodes" / f"{HAMMER}_D435_pkl" / "episode2")
-    shutil.copytree(
-        write_episode(tmp_path / "other", HAMMER, 9, 25), tmp_path / "episodes" / f"{HAMMER}_D435_pkl/episode2"
-    )
-    write_instructions(tmp_path / "episodes", HAMMER, ["Something else."])
-    assert build(tmp_path / "episodes", tmp_path / "d") == 0
-    assert build(tmp_path / "episodes", tmp_path / "anew") == 0
-    assert contents(tmp_path / "d") == contents(tmp_path / "anew")
-
-
-def test_a_dataset_with_other_options_is_left_alone(episodes, dataset, capsys):
-    before = contents(dataset)
-    assert build(episodes, dataset, "--test-fraction", "0.3", horizon=10) == 1
-    assert "horizon is 20 there, 10 was asked" in capsys.readouterr().err
-    assert contents(dataset) == before
-
-
-def test_episodes_that_left_the_source_are_not_dropped_silently(tmp_path, capsys):
-    write_task(tmp_path / "episodes", HAMMER, [25] * 3)
-    assert build(tmp_path / "episodes", tmp_path / "d") == 0
-    before = contents(tmp_path / "d")
-    shutil.rmtree(tmp_path / "episodes" / f"{HAMMER}_D435_pkl" / "episode2")
-    assert build(tmp_path / "episodes", tmp_path / "d") == 1
-    assert f"{HAMMER} episode 2" in capsys.readouterr().err
-    assert contents(tmp_path / "d") == before
-
-
-def test_a_folder_that_is_no_dataset_is_left_alone(episodes, tmp_path, capsys):
-    (tmp_path / "d").mkdir()
-    (tmp_path / "d" / "thesis.txt").write_text("precious")
-    assert build(episodes, tmp_path / "d") == 1
-    assert "not a dataset of ours" in capsys.readouterr().err
-    assert contents(tmp_path) == {"d/thesis.txt": b"precious"}
-
-
-def test_an_empty_folder_is_filled(episodes, tmp_path):
-    (tmp_path / "d").mkdir()
-    assert build(episodes, tmp_path / "d") == 0
-    assert load_split(tmp_path / "d", "test")
-
-
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_one_bad_frame_stops_the_build_with_one_line(tmp_path, capsys, workers):
     write_task(tmp_path / "episodes", HAMMER, [25] * 4)
@@ -264,69 +181,6 @@ def test_only_short_episodes(tmp_path, capsys):
 def test_skipped_episodes_are_counted(episodes, tmp_path, capsys):
     build(episodes, tmp_path / "d")
     assert "1 episodes skipped, shorter than 21 frames" in " ".join(capsys.readouterr().out.split())
-
-
-def children_of(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_in_the_middle_then_resumed_equals_uninterrupted(tmp_path, workers, capsys):
-    write_task(tmp_path / "episodes", HAMMER, [45] * 6)
-    assert build(tmp_path / "episodes", tmp_path / "uninterrupted") == 0
-    # A pipe that nobody writes to stops the build inside its last episode, so that it is killed at a known place.
-    blocked = tmp_path / "episodes" / f"{HAMMER}_D435_pkl" / "episode5" / "7.pkl"
-    frame = blocked.read_bytes()
-    blocked.unlink()
-    os.mkfifo(blocked)
-    options = ["--out", str(tmp_path / "d"), "--horizon", str(HORIZON), "--workers", str(workers)]
-    command = [sys.executable, "-m", "training.build_dataset", str(tmp_path / "episodes"), *options]
-    process = subprocess.Popen(command, cwd=ROOT)
-    finished = tmp_path / ".d.building" / "frames" / HAMMER
-    wait_until(lambda: len(list(finished.glob("episode[0-4]"))) == 5 and (finished / "episode5.partial").exists())
-    helpers = children_of(process.pid)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "d").exists()
-    wait_until(lambda: not any(alive(pid) for pid in helpers), 20)
-    blocked.unlink()
-    blocked.write_bytes(frame)
-    capsys.readouterr()
-    assert build(tmp_path / "episodes", tmp_path / "d") == 0
-    assert "1 episodes converted, 5 resumed" in " ".join(capsys.readouterr().out.split())
-    assert contents(tmp_path / "d") == contents(tmp_path / "uninterrupted")
-    assert not (tmp_path / ".d.building").exists()
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def test_killed_while_replacing_the_dataset(episodes, dataset, tmp_path):
-    """Between its two renames a replacement leaves the former dataset under another name; the next run restores it."""
-    shutil.copytree(dataset, tmp_path / ".d.old")
-    assert build(episodes, tmp_path / "d", "--test-fraction", "0.3") == 0
-    assert contents(tmp_path / "d") == contents(dataset)
-    assert [path.name for path in tmp_path.iterdir()] == ["d"]
-
-
-def test_two_builds_of_one_dataset_do_not_mix(episodes, tmp_path, capsys):
-    from filelock import FileLock
-
-    (tmp_path / ".d.building").mkdir()
-    with FileLock(tmp_path / ".d.building" / "lock"):
-        assert build(episodes, tmp_path / "d") == 1
-    assert "another build" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

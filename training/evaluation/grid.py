@@ -19,7 +19,7 @@ _COLUMN_COUNT = 4
 _LARGEST_ERROR = 128  # levels of 255; stronger differences look the same anyway
 _WIDTH = 11.0  # inches, of which a picture takes _PICTURE_WIDTH
 _PICTURE_WIDTH = 2.4
-_LABEL_HEIGHT = 0.32
+_LABEL_HEIGHT = 0.42
 
 
 def choose_rows(scores: Sequence[PairScore], evenly: int = 3) -> list[tuple[str, PairScore]]:
@@ -77,5 +77,5 @@ def _draw_row(axes: np.ndarray, label: str, score: PairScore, pictures: Pictures
     for axis, subject in ((axes[0], "copy"), (axes[1], "prediction")):
         values = score.values[subject]
         axis.set_xlabel(f"{subject}: SSIM {values['ssim']:.3f}, PSNR {values['psnr']:.1f} dB", fontsize=8)
-    axes[2].set_xlabel(textwrap.shorten(f'"{row.prompt}"', 70), fontsize=7, style="italic")
+    axes[2].set_xlabel(textwrap.fill(f'"{row.prompt}"', 46, max_lines=2), fontsize=7, style="italic")
     return image

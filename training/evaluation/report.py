@@ -15,9 +15,10 @@ from training.evaluation.measure import Measurement
 from training.evaluation.scores import METRICS, SUBJECTS, PairScore
 
 COLUMNS = ("task", "", "SSIM", "PSNR (dB)")
-CAPTION = """\
-Mean ± standard error, clustered by episode. Copy: the current frame taken as the prediction, what a prediction must
-beat. Autoencoder: the true future frame after the autoencoder's round trip, the ceiling of plain decoding."""
+CAPTION = (
+    "Mean ± standard error, clustered by episode. Copy: the current frame taken as the prediction, what a prediction "
+    "must beat. Autoencoder: the true future frame after the autoencoder's round trip, the ceiling of plain decoding."
+)
 _LABELS = {"prediction": "prediction", "copy": "copy", "reconstruction": "autoencoder"}
 _PACKAGES = ("torch", "diffusers", "transformers", "scikit-image", "opencv-python-headless", "numpy", "framepred_ros")
 
