@@ -162,6 +162,20 @@ def resolve_checkpoint(folder_or_id: str | os.PathLike) -> Path:
         ) from error
 
 
+def shipped_checkpoint() -> Path:
+    """Returns the folder of the checkpoint that ships with the package.
+
+    Raises:
+        FileNotFoundError: it is not there; the message says what to do.
+    """
+    folder = Path(__file__).parent / "checkpoints" / "small"
+    if not (folder / "model_index.json").is_file():
+        raise FileNotFoundError(
+            f"the shipped checkpoint is missing at {folder}: install the package completely, or name another checkpoint"
+        )
+    return folder
+
+
 def _published_info(folder: Path) -> CheckpointInfo:
     """The settings of the published pipeline: 100 steps, scales 7.5 and 1.5, the UNet's own resolution.
 
