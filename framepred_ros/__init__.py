@@ -3,6 +3,12 @@
 The names below load on first use, so that `import framepred_ros` costs nothing and the ROS side starts without torch.
 """
 
+import os
+
+# OpenMP threads that wait for each other busily are ruinous when a robot's other processes want the cores too: on two
+# busy cores a prediction took 2.2 s, and 0.1 s with threads that sleep. OpenMP reads this once, when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 _PUBLIC = {
     "FramePredictor": "framepred_ros.predictor",
     "PatchAutoencoder": "framepred_ros.patch_autoencoder",

@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 bad input, 130 interrupted."""

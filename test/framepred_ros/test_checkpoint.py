@@ -65,12 +65,12 @@ def test_errors_name_the_file_and_the_field(folder, field, value):
 
 def test_broken_json_is_named(folder):
     (folder / "framepred.json").write_text("{")
-    with pytest.raises(ValueError, match="framepred.json cannot be read as JSON"):
+    with pytest.raises(ValueError, match=r"framepred.json cannot be read as JSON"):
         read_checkpoint_info(folder)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="model_index.json"):
+    with pytest.raises(FileNotFoundError, match=r"model_index.json"):
         read_checkpoint_info(tmp_path)
 
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -104,7 +105,7 @@ def test_a_batch_predicts_what_single_calls_do(predictor):
     images = [make_image(64, 64, 1), make_image(120, 160, 2), make_image(64, 64, 3)]
     instructions = [INSTRUCTION, "stack the black block on the red block", INSTRUCTION]
     batch = predictor.predict_batch(images, instructions, steps=2)
-    for frame, image, instruction in zip(batch, images, instructions):
+    for frame, image, instruction in zip(batch, images, instructions, strict=True):
         single = predictor.predict(image, instruction, steps=2)
         assert np.abs(frame.astype(int) - single).max() <= 1  # convolutions of other batch sizes round differently
     assert predictor.predict_batch([], []) == []
@@ -139,7 +140,7 @@ def test_threads_take_turns(predictor):
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(np.array_equal(result, one) for result, one in zip(results, expected))
+    assert all(np.array_equal(result, one) for result, one in zip(results, expected, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -190,3 +191,12 @@ def test_loading_writes_nothing_to_the_terminal(small):
     code = f"import framepred_ros; framepred_ros.FramePredictor.from_pretrained({str(small)!r}, device='cpu')"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_waiting_threads_sleep_unless_the_user_says_otherwise():
+    code = "import os, framepred_ros; print(os.environ['OMP_WAIT_POLICY'])"
+    for setting, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        environment |= {"OMP_WAIT_POLICY": setting} if setting else {}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected

@@ -152,8 +152,8 @@ Tasks: {", ".join(manifest.tasks)}. Scenes, cameras and instructions unlike the 
 ```
 python -m training.train --recipe recipe.yaml --dataset DATASET --output OUTPUT
 ```
-`recipe.yaml` lies in the output folder; seed {recipe.seed}, {step} steps of {recipe.optimization.batch_size} pairs. Dataset:
-{counts["episodes"]} training episodes, {counts["pairs"]} pairs, split by episode with seed {manifest.seed};
+`recipe.yaml` lies in the output folder; seed {recipe.seed}, {step} steps of {recipe.optimization.batch_size} pairs.
+Dataset: {counts["episodes"]} training episodes, {counts["pairs"]} pairs, split by episode with seed {manifest.seed};
 {kept} of them per task were kept for validation.
 
 ## Measured on the validation episodes
