@@ -4,21 +4,14 @@ import inspect
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import diffusers.utils.logging as diffusers_logging
 import numpy as np
 import torch
-import transformers.utils.logging as transformers_logging
 
-import framepred_ros.patch_autoencoder  # noqa: F401  (diffusers finds the class only in an imported module)
-from framepred_ros.checkpoint import (
-    CheckpointInfo,
-    read_checkpoint_info,
-    resolve_checkpoint,
-)
+from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
 from framepred_ros.compositing import composite, motion_mask, resize_frame, to_uint8
+from framepred_ros.loading import load_pipeline, resolve_device
 
 SMALLEST_SIDE = 64
 CACHED_INSTRUCTIONS = 64
@@ -65,18 +58,7 @@ class FramePredictor:
         info = read_checkpoint_info(folder)
         device = resolve_device(device)
         dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
-        with _quiet_libraries():
-            from diffusers import StableDiffusionInstructPix2PixPipeline
-
-            pipeline = StableDiffusionInstructPix2PixPipeline.from_pretrained(
-                folder,
-                dtype=dtype,
-                local_files_only=True,
-                use_safetensors=True,
-                safety_checker=None,  # its false positives black out frames
-                feature_extractor=None,
-                requires_safety_checker=False,
-            ).to(device)
+        pipeline = load_pipeline(folder, device, dtype)
         return cls(pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, pipeline.unet, pipeline.scheduler, info)
 
     @property
@@ -261,22 +243,6 @@ class FramePredictor:
         return steps
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
-    """Turns "auto" into a CUDA device when there is one, and checks that a named device exists.
-
-    Raises:
-        ValueError: unknown name, or no such device here.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-        torch.empty(1, device=resolved)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"device {str(device)!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return resolved
-
-
 def check_image(image: np.ndarray) -> None:
     """Raises ValueError unless `image` is uint8 RGB (H, W, 3) with H and W at least 64."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
@@ -304,20 +270,3 @@ def _accepted_arguments(function, **candidates) -> dict:
     """Schedulers' `step` methods take different arguments; the reference pipeline selects them the same way."""
     accepted = inspect.signature(function).parameters
     return {name: value for name, value in candidates.items() if name in accepted}
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keeps progress bars and notes about absent optional packages out of a node's log while loading."""
-    libraries = (diffusers_logging, transformers_logging)
-    states = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
-    for library in libraries:
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, (level, bars) in zip(libraries, states, strict=True):
-            library.set_verbosity(level)
-            if bars:
-                library.enable_progress_bar()

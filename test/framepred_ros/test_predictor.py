@@ -200,3 +200,16 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise():
         environment |= {"OMP_WAIT_POLICY": setting} if setting else {}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("damage", [b"", b"not weights at all"])
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+    folder = make_tiny_checkpoint(tmp_path)
+    next((folder / "unet").glob("*.safetensors")).write_bytes(damage)
+    with pytest.raises(ValueError, match=f"{folder} cannot be loaded as a checkpoint"):
+        FramePredictor.from_pretrained(folder, device="cpu")
+
+
+def test_a_resolution_that_does_not_fit_the_autoencoder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"resolution \[60, 64\] .* multiples of the autoencoder's 8"):
+        FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path, resolution=(60, 64)), device="cpu")
