@@ -1,4 +1,4 @@
-"""The predictor node's parameters: the only place where their defaults are written.
+"""The nodes' parameters: the only place where their defaults are written.
 
 The launch files make their arguments from this table, and a test compares `config/predictor.yaml` with it.
 """
@@ -46,7 +46,8 @@ PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "device",
         "auto",
-        "Torch device to predict on, such as cpu or cuda:0; auto: a GPU if there is one. Read when the node configures.",
+        "Torch device to predict on, such as cpu or cuda:0; auto: a GPU if there is one. "
+        "Read when the node configures.",
     ),
     ParameterSpec("instruction", "", "The first instruction, used until one arrives on the topic.", read_only=True),
     ParameterSpec("steps", 0, "Sampling steps per prediction; 0: the checkpoint's own number.", False, 0, 1000),
@@ -60,6 +61,15 @@ PREDICTOR_PARAMETERS = (
     ),
     ParameterSpec("max_rate", 0.0, "Most predictions per second, in hertz; 0.0: as many as possible.", False, 0, 1000),
     ParameterSpec("autostart", True, "Configure and activate without being asked.", read_only=True),
+)
+CAMERA_PARAMETERS = (
+    ParameterSpec("task", "block_hammer_beat", "Task whose shipped episode is played.", read_only=True),
+    ParameterSpec("bag", "", "Path of a bag to play instead of a shipped episode.", read_only=True),
+    ParameterSpec("bag_topic", "", "Image topic in the bag, needed only if it has several.", read_only=True),
+    ParameterSpec("loop", False, "Start again at the end of the episode instead of ending."),
+    ParameterSpec(
+        "wait_for_subscribers", 0, "Start once this many subscriptions listen to the image topic.", True, 0, 100
+    ),
 )
 # A loaded model keeps what it was loaded with: these may only change while the node is unconfigured.
 READ_WHEN_CONFIGURING = ("checkpoint", "device")

@@ -1,9 +1,8 @@
-"""The lifecycle node that predicts the camera's frame a fixed number of steps ahead. The predictor thinks, this talks."""
+"""The lifecycle node that predicts the camera's future frame. The predictor thinks, this talks."""
 
 from __future__ import annotations
 
 import functools
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from std_msgs.msg import Header, String
 
 from framepred_ros.image_messages import ImageMessageError, converter, image_from_rgb, rgb_from_image
 from framepred_ros.node_parameters import PREDICTOR_PARAMETERS, READ_WHEN_CONFIGURING, declare_parameters
-from framepred_ros.node_process import create_node, ros_process
+from framepred_ros.node_process import create_node, end_process, ros_process
 from framepred_ros.prediction_worker import Frame, PredictionSettings, PredictionWorker
 
 try:
@@ -271,7 +270,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
         return predictor
 
 
-def main(args: list[str] | None = None) -> int:
+def main(args: list[str] | None = None) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
     with ros_process(args):
         node = create_node(PredictorNode)
@@ -280,15 +279,11 @@ def main(args: list[str] | None = None) -> int:
         try:
             executor.spin()
         finally:
-            if not node.stop(STOP_TIMEOUT):
-                # Torch cannot be interrupted, and an interpreter that ends around it aborts.
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(0)
-            executor.shutdown()
-            node.destroy_node()
-    return 0
+            if node.stop(STOP_TIMEOUT):
+                executor.shutdown()
+            node.destroy_node()  # tells the other nodes; they would otherwise miss it only after some 20 s
+    end_process()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

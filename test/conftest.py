@@ -9,10 +9,11 @@ from framepred_ros.transport import free_domain_id, local_environment
 os.environ.pop("ROS_DOMAIN_ID", None)
 os.environ.update(local_environment(free_domain_id()))
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
-os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="framepred_ros_log_")
+LOGS = tempfile.TemporaryDirectory(prefix="framepred_ros_log_")
+os.environ["ROS_LOG_DIR"] = LOGS.name
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import pytest
+import pytest  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -66,9 +66,12 @@ class Process:
     """A child process whose output can be read while it runs; killed at the end of the block, whatever happens."""
 
     def __init__(self, *command, **environment):
-        self._log = tempfile.NamedTemporaryFile(suffix=".log")
-        environment = {**os.environ, **environment}
-        self.process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
+        self._folder = tempfile.TemporaryDirectory()
+        self._log = Path(self._folder.name) / "output.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment}
+            )
 
     def __enter__(self):
         return self
@@ -77,11 +80,11 @@ class Process:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self._log.close()
+        self._folder.cleanup()
 
     @property
     def output(self):
-        return Path(self._log.name).read_text()
+        return self._log.read_text()
 
     def end(self, signal_number=signal.SIGTERM, deadline=DEADLINE):
         """Send a signal; return the exit code and the seconds until the end."""

@@ -1,0 +1,62 @@
+"""Records what the camera and the predictor publish, with the moment of each publication."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from framepred_ros.image_messages import rgb_from_image
+
+HISTORY = 50  # messages; about three seconds in which the recorder may be busy
+
+
+@dataclass(frozen=True)
+class RecordedImage:
+    """A received image. Times in nanoseconds: `stamp` is the header's, `published` the middleware's.
+
+    `number` counts the publisher's messages from 1, so that it also counts those that did not arrive.
+    """
+
+    number: int
+    stamp: int
+    published: int
+    rgb: np.ndarray
+
+
+@dataclass
+class Recording:
+    """One task's frames and predictions in the order of arrival."""
+
+    frames: list[RecordedImage] = field(default_factory=list)
+    predictions: list[RecordedImage] = field(default_factory=list)
+
+
+class Recorder(Node):
+    """Subscribes `image` and `predicted_frame`; `recording` is replaced at the start of each task."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("demo_recorder", **kwargs)
+        self.recording = Recording()
+        self.create_subscription(Image, "image", self._on_frame, QoSProfile(depth=HISTORY))
+        self.create_subscription(Image, "predicted_frame", self._on_prediction, QoSProfile(depth=HISTORY))
+
+    def start_task(self) -> Recording:
+        """Start an empty recording and return it."""
+        self.recording = Recording()
+        return self.recording
+
+    def _on_frame(self, message: Image, info: Any) -> None:
+        self.recording.frames.append(_record(message, info))
+
+    def _on_prediction(self, message: Image, info: Any) -> None:
+        self.recording.predictions.append(_record(message, info))
+
+
+def _record(message: Image, info: Any) -> RecordedImage:
+    stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+    return RecordedImage(info["publication_sequence_number"], stamp, info["source_timestamp"], rgb_from_image(message))

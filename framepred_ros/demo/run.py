@@ -1,0 +1,131 @@
+"""The course of the demo: start the nodes, play the tasks, record, score, write."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import SingleThreadedExecutor
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from framepred_ros.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
+from framepred_ros.demo.processes import ChildProcess
+from framepred_ros.demo.recorder import Recorder, Recording
+from framepred_ros.demo.report import write_report
+from framepred_ros.demo.scores import Horizon
+from framepred_ros.episode_bag import EpisodeBag, episodes_by_task
+
+LOADING_DEADLINE = 300.0  # seconds; a full-size model on a slow disk takes a while
+MATCHING_DEADLINE = 30.0
+PREDICTION_DEADLINE = 60.0  # for the prediction from an episode's last frame
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the text says why and which log to read."""
+
+
+class Demo:
+    """The recorder's node, its executor and the predictor process while they last."""
+
+    def __init__(self, options: argparse.Namespace, progress: Progress) -> None:
+        self.options = options
+        self.progress = progress
+        self.logs = Path(options.output) / "logs"
+        self.checkpoint = resolve_checkpoint(options.checkpoint or shipped_checkpoint()).resolve()
+        self._episodes = episodes_by_task(options.episodes)
+        self.recorder = Recorder()
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.recorder)
+
+    def run(self) -> dict[str, Recording]:
+        """Play all tasks to one predictor node; return what was recorded of each."""
+        parameters = {"checkpoint": str(self.checkpoint), "autostart": False}
+        bars = {task: self.progress.add_task(task, total=self._frame_count(task)) for task in self.options.tasks}
+        with ChildProcess("framepred_ros.predictor_node", self.logs / "predictor_node.log", **parameters) as predictor:
+            self._activate(predictor)
+            return {task: self._play(task, predictor, bars[task]) for task in self.options.tasks}
+
+    def _activate(self, predictor: ChildProcess) -> None:
+        waiting = self.progress.add_task("loading the model", total=None)
+        client = self.recorder.create_client(ChangeState, "predictor/change_state")
+        self._wait(client.service_is_ready, "predictor node", LOADING_DEADLINE, predictor)
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+            self._wait(future.done, "predictor node becoming active", LOADING_DEADLINE, predictor)
+            if not future.result().success:
+                raise DemoError(f"the predictor node did not start\n{predictor.describe_end()}")
+        publishes = self.recorder.count_publishers
+        self._wait(lambda: publishes("predicted_frame"), "topic predicted_frame", MATCHING_DEADLINE, predictor)
+        self.progress.remove_task(waiting)
+
+    def _play(self, task: str, predictor: ChildProcess, bar: int) -> Recording:
+        recording = self.recorder.start_task()
+        # It waits for both listeners, the predictor and the recorder, so that no frame goes unheard.
+        parameters = {"task": task, "wait_for_subscribers": 2}
+        if self.options.live:
+            module = "training.simulation.camera_node"
+            parameters |= {} if self.options.seed is None else {"seed": self.options.seed}
+        else:
+            module = "framepred_ros.camera_node"
+            parameters["bag"] = str(self._episodes[task].resolve())
+        with ChildProcess(module, self.logs / f"{task}_camera_node.log", **parameters) as camera:
+            while camera.exit_code is None:
+                self._check(predictor)
+                self._executor.spin_once(timeout_sec=0.05)
+                self.progress.update(bar, completed=len(recording.frames))
+            if camera.exit_code or not recording.frames:
+                raise DemoError(
+                    f"the camera of task {task} ended with code {camera.exit_code}\n{camera.describe_end()}"
+                )
+        # The newest frame is always predicted from in the end, so its prediction is the task's last.
+        self._wait(
+            lambda: recording.predictions and recording.predictions[-1].stamp == recording.frames[-1].stamp,
+            f"prediction from the last frame of task {task}",
+            PREDICTION_DEADLINE,
+            predictor,
+        )
+        self.progress.update(bar, completed=len(recording.frames), total=len(recording.frames))
+        return recording
+
+    def _frame_count(self, task: str) -> int | None:
+        return None if self.options.live else EpisodeBag(self._episodes[task]).frame_count
+
+    def _wait(self, condition: Callable[[], object], what: str, deadline: float, process: ChildProcess) -> None:
+        end = time.monotonic() + deadline
+        while not condition():
+            self._check(process)
+            if time.monotonic() > end:
+                raise DemoError(f"waited {deadline:.0f} s in vain for: {what}\n{process.describe_end()}")
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def _check(self, process: ChildProcess) -> None:
+        if process.exit_code is not None:
+            raise DemoError(f"{process.name} ended with code {process.exit_code}\n{process.describe_end()}")
+
+
+def run_demo(options: argparse.Namespace) -> None:
+    """Run the demo and write its results.
+
+    Raises:
+        DemoError: a node does not start or dies, or the checkpoint is missing.
+    """
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    try:
+        with Progress(*columns, console=console) as progress:
+            demo = Demo(options, progress)
+            recordings = demo.run()
+            info = read_checkpoint_info(demo.checkpoint)
+            horizon = Horizon(info.horizon, info.step_duration)
+            write_report(recordings, horizon, demo.checkpoint.name, options.output, console, progress)
+    except (FileNotFoundError, ValueError) as error:
+        raise DemoError(str(error)) from error
+    finally:
+        rclpy.try_shutdown()

@@ -1,0 +1,114 @@
+"""Recorded episodes: bags with a camera's images and, usually, the instruction that was in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.typesys import Stores, get_typestore
+
+from framepred_ros.image_messages import rgb_from_compressed_image, rgb_from_image
+
+SHIPPED_EPISODES = Path(__file__).parent / "episodes"
+DECODERS = {
+    "sensor_msgs/msg/Image": rgb_from_image,
+    "sensor_msgs/msg/CompressedImage": rgb_from_compressed_image,
+}
+
+
+@dataclass(frozen=True)
+class BagFrame:
+    """A frame of a bag: time in nanoseconds, frame_id, RGB uint8 (height, width, 3)."""
+
+    time: int
+    frame_id: str
+    rgb: np.ndarray
+
+
+@dataclass(frozen=True)
+class BagInstruction:
+    """An instruction of a bag: time in nanoseconds and the sentence."""
+
+    time: int
+    text: str
+
+
+def episodes_by_task(folder: Path = SHIPPED_EPISODES) -> dict[str, Path]:
+    """Return the bags in a folder, by default the episodes that ship with the package; each is named after its task."""
+    return {path.parent.name: path.parent for path in sorted(folder.glob("*/metadata.yaml"))}
+
+
+def shipped_episode(task: str) -> Path:
+    """Return the bag of the episode that ships with the package.
+
+    Raises:
+        FileNotFoundError: none ships for this task.
+    """
+    episodes = episodes_by_task()
+    if task not in episodes:
+        available = ", ".join(episodes) or "none"
+        raise FileNotFoundError(f"no episode of task '{task}' in {SHIPPED_EPISODES}; there are: {available}")
+    return episodes[task]
+
+
+class EpisodeBag:
+    """The images of one camera topic of a bag, and the instructions on its `instruction` topic, in time order.
+
+    Args:
+        path: a ROS 2 bag folder, or a ROS 1 bag file.
+        image_topic: needed only where the bag has several image topics.
+
+    Raises:
+        FileNotFoundError: there is no such bag.
+        ValueError: it cannot be read, or its image topics are not one; the message names them.
+    """
+
+    def __init__(self, path: str | Path, image_topic: str = "") -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise FileNotFoundError(f"no bag at {self.path}")
+        with self._open() as reader:
+            cameras = {each.topic: each for each in reader.connections if each.msgtype in DECODERS}
+            if image_topic:
+                cameras = {topic: each for topic, each in cameras.items() if topic == image_topic}
+            if len(cameras) != 1:
+                topics = ", ".join(f"{each.topic} ({each.msgtype})" for each in reader.connections)
+                raise ValueError(f"{self.path}: expected one image topic {image_topic}, the bag has: {topics}")
+            self.image_topic = next(iter(cameras))
+            self.frame_count = cameras[self.image_topic].msgcount
+
+    def read(self) -> Iterator[BagFrame | BagInstruction]:
+        """Yield the bag's frames and instructions in time order.
+
+        Raises:
+            ImageMessageError: a frame cannot be decoded.
+        """
+        with self._open() as reader:
+            wanted = [each for each in reader.connections if each.topic == self.image_topic or _is_instruction(each)]
+            for connection, time, data in reader.messages(wanted):
+                message = reader.deserialize(data, connection.msgtype)
+                if connection.topic == self.image_topic:
+                    rgb = DECODERS[connection.msgtype](message)
+                    yield BagFrame(time, message.header.frame_id, rgb)
+                else:
+                    yield BagInstruction(time, message.data)
+
+    @contextmanager
+    def _open(self) -> Iterator[AnyReader]:
+        try:
+            reader = AnyReader([self.path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+            reader.open()
+        except (AnyReaderError, OSError) as error:
+            raise ValueError(f"{self.path} cannot be read as a bag: {error}") from error
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+
+def _is_instruction(connection: object) -> bool:
+    return connection.msgtype == "std_msgs/msg/String" and connection.topic.rsplit("/", 1)[-1] == "instruction"
