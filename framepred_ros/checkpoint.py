@@ -27,6 +27,8 @@ class CheckpointInfo:
         horizon: how many frames ahead the prediction is.
         step_duration: seconds from one frame to the next, or None when unknown.
         steps: sampling steps when the caller does not say.
+        one_step_noise: whether a single step starts from noise, as every longer sampling does, or from zeros, the
+            noise's mean, for models trained that way.
         prediction_target: "difference": the sampled latents are the change from the current frame's latents, which
             is why a still scene costs nothing; "future": they are the future frame's, as in InstructPix2Pix.
         guidance_scale: weight of the instruction, 1.0 for none (arXiv 2211.09800, section 3.2.1).
@@ -42,6 +44,7 @@ class CheckpointInfo:
     horizon: int = DEFAULT_HORIZON
     step_duration: float | None = None
     steps: int = 1
+    one_step_noise: bool = True
     prediction_target: str = "future"
     guidance_scale: float = 1.0
     image_guidance_scale: float = 1.0
@@ -80,6 +83,10 @@ class CheckpointInfo:
         yield (
             self.prediction_target in PREDICTION_TARGETS,
             (f"prediction_target must be one of {', '.join(PREDICTION_TARGETS)}, not {self.prediction_target!r}"),
+        )
+        yield (
+            isinstance(self.one_step_noise, bool),
+            f"one_step_noise must be true or false, not {self.one_step_noise!r}",
         )
         for name in ("guidance_scale", "image_guidance_scale"):
             value = getattr(self, name)

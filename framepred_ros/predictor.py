@@ -81,7 +81,7 @@ class FramePredictor:
             instruction: what the robot is doing, in words.
             steps: sampling steps; the checkpoint's default when None. One step gives the conditional mean.
             seed: seed of the initial noise; None is 0, so that equal inputs give equal frames and a video does not
-                flicker.
+                flicker. Without effect where one step starts without noise (`info.one_step_noise`).
 
         Returns:
             uint8 RGB (H, W, 3), the size of `image`.
@@ -170,7 +170,10 @@ class FramePredictor:
             condition = torch.cat([current, current, torch.zeros_like(current)])
         generators = [torch.Generator().manual_seed(seed) for _ in instructions]
         self.scheduler.set_timesteps(steps, device=self.device)
-        latents = self._initial_noise(current, generators) * self.scheduler.init_noise_sigma
+        if steps == 1 and not self.info.one_step_noise:
+            latents = torch.zeros_like(current)
+        else:
+            latents = self._initial_noise(current, generators) * self.scheduler.init_noise_sigma
         extra = _accepted_arguments(self.scheduler.step, eta=0.0, generator=generators)
         for timestep in self.scheduler.timesteps:
             sample = torch.cat([latents] * 3) if guided else latents

@@ -46,6 +46,7 @@ def test_published_weights_get_the_published_settings(tmp_path):
         ("horizon", True),
         ("step_duration", -0.1),
         ("steps", 1.5),
+        ("one_step_noise", 0),
         ("prediction_target", "past"),
         ("guidance_scale", "high"),
         ("format_version", 2),

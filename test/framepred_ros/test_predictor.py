@@ -50,6 +50,17 @@ def test_one_step_equals_the_stock_pipeline(small):
     torch.testing.assert_close(own_latents(small, image, steps=1, seed=3), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_one_step_without_noise_equals_the_stock_pipeline_from_zeros(tmp_path):
+    image = make_image()
+    folder = make_tiny_checkpoint(tmp_path, one_step_noise=False)
+    expected = reference_latents(
+        folder, image, noise_of=0, num_inference_steps=1, guidance_scale=1.0, latents=torch.zeros(1, 12, 8, 8)
+    )
+    torch.testing.assert_close(own_latents(folder, image, steps=1, seed=3), expected, atol=1e-5, rtol=1e-5)
+    expected = reference_latents(folder, image, noise_of=3, num_inference_steps=2, guidance_scale=1.0)
+    torch.testing.assert_close(own_latents(folder, image, steps=2, seed=3), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_guided_steps_equal_the_stock_pipeline(tmp_path):
     image = make_image()
     folder = make_tiny_full_checkpoint(tmp_path, guidance_scale=4.0, image_guidance_scale=1.5)

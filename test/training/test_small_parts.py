@@ -137,7 +137,7 @@ def test_schedule_ends_at_pure_noise_and_one_step_returns_the_clean_sample():
     scheduler = build_scheduler()
     assert scheduler.alphas_cumprod[-1] == 0
     clean = torch.randn(4, 3, 5, 5)
-    batch = add_noise(clean, scheduler, last_fraction=1.0, seed=0)
+    batch = add_noise(clean, scheduler, Loss(last_timestep_fraction=1.0), seed=0)
     assert batch.at_last.all()
     torch.testing.assert_close(batch.velocity, -clean)
     scheduler.set_timesteps(1)
@@ -145,8 +145,18 @@ def test_schedule_ends_at_pure_noise_and_one_step_returns_the_clean_sample():
     torch.testing.assert_close(scheduler.step(batch.velocity, timestep, batch.noisy).prev_sample, clean)
 
 
+@pytest.mark.parametrize("noise", [False, True])
+def test_noise_at_the_last_timestep_is_optional_and_elsewhere_untouched(noise):
+    options = Loss(last_timestep_fraction=0.5, last_timestep_noise=noise)
+    batch = add_noise(torch.ones(64, 3, 5, 5), build_scheduler(), options, seed=0)
+    assert 10 < batch.at_last.sum() < 54
+    assert bool(batch.noisy[batch.at_last].any()) == noise
+    torch.testing.assert_close(batch.velocity[batch.at_last], -torch.ones(int(batch.at_last.sum()), 3, 5, 5))
+    assert batch.noisy[~batch.at_last].std() > 0.1
+
+
 def test_share_of_last_timesteps():
-    batch = add_noise(torch.zeros(4000, 1, 1, 1), build_scheduler(), last_fraction=0.8, seed=0)
+    batch = add_noise(torch.zeros(4000, 1, 1, 1), build_scheduler(), Loss(last_timestep_fraction=0.8), seed=0)
     assert abs(batch.at_last.float().mean() - 0.8) < 0.03
     assert batch.timesteps.min() < 20
 
@@ -184,7 +194,7 @@ def test_impossible_unets_are_refused(field, size):
 def test_squared_loss_at_the_last_timestep_is_pixel_error(vae):
     loss = VelocityLoss(vae, Loss(channel_weight_power=2.0))
     current, future, guess = (torch.randn(2, 24, 8, 12) for _ in range(3))
-    batch = add_noise(future - current, build_scheduler(), last_fraction=1.0, seed=0)
+    batch = add_noise(future - current, build_scheduler(), Loss(last_timestep_fraction=1.0), seed=0)
     pixels = [vae.decode(current + change).sample for change in (future - current, guess)]
     squared = float((pixels[0] - pixels[1]).square().mean())
     value = float(loss(-guess, batch))
@@ -196,7 +206,7 @@ def test_absolute_loss_is_measured_in_pixels(vae):
     loss = VelocityLoss(vae, Loss(l1_weight=1.0))
     plain = VelocityLoss(vae, Loss())
     clean, guess = torch.randn(2, 2, 24, 8, 12)
-    batch = add_noise(clean, build_scheduler(), last_fraction=1.0, seed=0)
+    batch = add_noise(clean, build_scheduler(), Loss(last_timestep_fraction=1.0), seed=0)
     absolute = (vae.decode(clean).sample - vae.decode(guess).sample).abs().mean()
     scale = (vae.std.square().sum() / 192).sqrt()
     assert float(loss(-guess, batch) - plain(-guess, batch)) == pytest.approx(float(absolute / scale), rel=1e-3)

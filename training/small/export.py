@@ -82,6 +82,7 @@ class CheckpointWriter:
             horizon=self.manifest.horizon,
             step_duration=self.manifest.step_duration,
             steps=1,
+            one_step_noise=self.recipe.loss.last_timestep_noise,
             prediction_target="difference",
             compositing=self.recipe.compositing,
             tasks=tuple(self.manifest.tasks),

@@ -22,24 +22,28 @@ class NoisyBatch:
     at_last: torch.Tensor
 
 
-def add_noise(clean: torch.Tensor, scheduler: DDIMScheduler, last_fraction: float, seed: int) -> NoisyBatch:
+def add_noise(clean: torch.Tensor, scheduler: DDIMScheduler, options: Loss, seed: int) -> NoisyBatch:
     """Draws timesteps and noise on the CPU, so that a step is the same on every device.
 
     At the last timestep of a zero-terminal-SNR schedule the sample is pure noise and v is minus the clean sample: the
-    squared error there is a regression to the conditional mean, which is what one sampling step returns.
+    squared error there is a regression to the conditional mean, which is what one sampling step returns. Noise carries
+    nothing there, so `options.last_timestep_noise` may leave it out.
     """
     generator = torch.Generator().manual_seed(seed)
     last = scheduler.config.num_train_timesteps - 1
     count = len(clean)
     timesteps = torch.randint(0, last + 1, (count,), generator=generator)
-    at_last = torch.rand(count, generator=generator) < last_fraction
-    timesteps = torch.where(at_last, last, timesteps).to(clean.device)
+    chosen = torch.rand(count, generator=generator) < options.last_timestep_fraction
+    timesteps = torch.where(chosen, last, timesteps).to(clean.device)
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+    at_last = timesteps == last
+    if not options.last_timestep_noise:
+        noise[at_last] = 0
     return NoisyBatch(
         noisy=scheduler.add_noise(clean, noise, timesteps),
         timesteps=timesteps,
         velocity=scheduler.get_velocity(clean, noise, timesteps),
-        at_last=timesteps == last,
+        at_last=at_last,
     )
 
 

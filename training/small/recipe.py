@@ -44,11 +44,14 @@ class Loss:
     Attributes:
         last_timestep_fraction: share of the samples at the last timestep, where one-step prediction starts; the
             others are uniform over all timesteps.
+        last_timestep_noise: feed noise at the last timestep, as diffusion does. Without it the UNet gets zeros there
+            and need not learn to ignore noise that says nothing; one-step prediction then starts from zeros too.
         channel_weight_power: latent channel k weighs std_k to this power in the squared error; 2 is pixel error.
         l1_weight: weight of the absolute pixel error beside the squared one; it favours sharp edges over blurred ones.
     """
 
     last_timestep_fraction: float = 0.85
+    last_timestep_noise: bool = False
     channel_weight_power: float = 2.0
     l1_weight: float = 0.0
 

@@ -135,7 +135,7 @@ class Trainer:
         pairs, instructions, noise_seed = self.sampler.draw(self.step)
         table = self.data.table
         current, future = (self._latents(frames[pairs]).to(device) for frames in (table.current, table.future))
-        batch = add_noise(future - current, self.scheduler, self.recipe.loss.last_timestep_fraction, noise_seed)
+        batch = add_noise(future - current, self.scheduler, self.recipe.loss, noise_seed)
         rate = learning_rate(self.step, options)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
