@@ -13,6 +13,7 @@ from rclpy._rclpy_pybind11 import RCLError
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.utilities import get_default_context
 
 
 @contextmanager
@@ -28,6 +29,7 @@ def ros_process(args: list[str] | None) -> Iterator[None]:
             raise
     finally:
         rclpy.try_shutdown()
+        get_default_context().destroy()  # leaves the network; others would otherwise see the node for some 20 s more
 
 
 def create_node(make: Callable[[], Node]) -> Node:

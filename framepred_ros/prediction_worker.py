@@ -77,13 +77,12 @@ class PredictionWorker:
         """Drop the frame that waits, if there is one."""
         self._slot.clear()
 
-    def stop(self, timeout: float | None = None) -> bool:
-        """End the thread. Return whether it ended within the timeout (seconds): torch cannot be interrupted."""
+    def stop(self, timeout: float | None = None) -> None:
+        """End the thread and wait for it, at most for the timeout (seconds): torch cannot be interrupted."""
         self._stopping.set()
         self.loaded.cancel()
         self._slot.close()
         self._thread.join(timeout)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

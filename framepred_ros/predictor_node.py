@@ -13,7 +13,7 @@ import numpy as np
 from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import Executor, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -150,11 +150,17 @@ class PredictorNode(LifecycleNodeMixin, Node):
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
-    def stop(self, timeout: float) -> bool:
-        """End the worker before the process does. Return whether it ended within the timeout (seconds)."""
+    def stop(self, timeout: float) -> None:
+        """Before the process ends: give a prediction under way this long (seconds), and start none after it."""
         self._stopping = True
         worker = self._worker
-        return worker is None or worker.stop(timeout)
+        if worker is not None:
+            worker.stop(timeout)
+
+    def destroy_node(self) -> None:
+        """Destroy all that belongs to the node."""
+        super().destroy_node()
+        self._state_machine = None  # it would keep the node alive, and with it the process's place in the network
 
     def _stop_predicting(self) -> None:
         if self._image_subscription is not None:
@@ -279,9 +285,10 @@ def main(args: list[str] | None = None) -> None:
         try:
             executor.spin()
         finally:
-            if node.stop(STOP_TIMEOUT):
-                executor.shutdown()
-            node.destroy_node()  # tells the other nodes; they would otherwise miss it only after some 20 s
+            node.stop(STOP_TIMEOUT)
+            # The base class's: it does not wait for the thread of a callback that waits for a model to load.
+            Executor.shutdown(executor, timeout_sec=0)
+            node.destroy_node()
     end_process()
 
 

@@ -1,0 +1,55 @@
+"""Start the predictor node: `ros2 launch framepred_ros predictor.launch.py image_topic:=/camera/image_raw`.
+
+`--show-args` lists all arguments. An argument that is not given leaves the node's own default, or the parameter
+file's value, in force.
+"""
+
+import os
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+
+from framepred_ros.node_parameters import PREDICTOR_PARAMETERS
+from framepred_ros.transport import PROFILE_VARIABLE, profile_path
+
+TOPICS = {
+    "image_topic": ("image", "Camera topic, sensor_msgs/Image"),
+    "instruction_topic": ("instruction", "Instruction topic, std_msgs/String"),
+    "prediction_topic": ("predicted_frame", "Topic of the predicted frames, sensor_msgs/Image"),
+}
+
+
+def start_node(context):
+    """Pass on to the node what the user gave, and nothing else."""
+    given = {name: value for name, value in context.launch_configurations.items() if value}
+    parameters = [ParameterFile(given["params_file"])] if "params_file" in given else []
+    parameters.append(
+        {
+            spec.name: ParameterValue(given[spec.name], value_type=type(spec.default))
+            for spec in PREDICTOR_PARAMETERS
+            if spec.name in given
+        }
+    )
+    node = Node(
+        package="framepred_ros",
+        executable="predictor_node",
+        namespace=given.get("namespace"),
+        parameters=parameters,
+        remappings=[(topic, given[name]) for name, (topic, _) in TOPICS.items() if name in given],
+        output="screen",
+    )
+    return [node]
+
+
+def generate_launch_description():
+    """Return the arguments, the transport profile and the node."""
+    arguments = {name: f"{text} (the node calls it '{topic}')" for name, (topic, text) in TOPICS.items()}
+    arguments |= {spec.name: f"{spec.description} Node default: {spec.default!r}" for spec in PREDICTOR_PARAMETERS}
+    arguments |= {"namespace": "Namespace of the node", "params_file": "YAML file with the node's parameters"}
+    profile = os.environ.get(PROFILE_VARIABLE) or str(profile_path())
+    return LaunchDescription(
+        [DeclareLaunchArgument(name, default_value="", description=text) for name, text in arguments.items()]
+        + [SetEnvironmentVariable(PROFILE_VARIABLE, profile), OpaqueFunction(function=start_node)]
+    )

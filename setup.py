@@ -1,0 +1,75 @@
+"""The ament_python package; requirements.txt pins what these ranges leave open."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "framepred_ros"
+SHARE = f"share/{PACKAGE}"
+
+
+def files(pattern: str) -> list[str]:
+    """Files of the source tree, relative to this file as setuptools wants them."""
+    return sorted(str(path) for path in Path().glob(pattern) if path.is_file())
+
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Predicts the frame a robot camera will show 50 steps from now",
+    license="Apache-2.0",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["checkpoints/**/*", "episodes/**/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (SHARE, ["package.xml", "LICENSE"]),
+        (f"{SHARE}/launch", files("launch/*.launch.py")),
+        (f"{SHARE}/config", files("config/*")),
+    ],
+    zip_safe=False,
+    python_requires=">=3.10",
+    install_requires=[
+        "accelerate>=1.0",
+        "diffusers>=0.35,<0.50",
+        "numpy>=1.21",
+        "opencv-python-headless>=4.5",
+        "pillow>=10.1",
+        "rich>=13",
+        "rosbags>=0.10",
+        "rosbags-image>=0.9",
+        "safetensors>=0.4",
+        "scikit-image>=0.19",
+        "torch>=2.4",
+        "transformers>=4.45,<6",
+    ],
+    extras_require={
+        "test": [
+            "colcon-common-extensions>=0.3",
+            "pytest>=7",
+            "pytest-timeout>=2",
+            "pyyaml>=6",
+            "ruff>=0.6",
+            "setuptools>=61,<80",  # colcon builds through commands that setuptools 80 dropped
+        ],
+        "training": [
+            "daqp>=0.5",
+            "datasets>=3",
+            "h5py>=3.8",
+            "imageio>=2.30",
+            "matplotlib>=3.7",
+            "mink>=0.0.5",
+            "mujoco>=3.1",
+            "peft>=0.13",
+            "pyyaml>=6",
+            "tensorboard>=2.14",
+            "tqdm>=4.60",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            f"predictor_node = {PACKAGE}.predictor_node:main",
+            f"camera_node = {PACKAGE}.camera_node:main",
+            f"framepred = {PACKAGE}.cli:main",
+        ]
+    },
+)
