@@ -31,6 +31,9 @@ class CheckpointInfo:
             noise's mean, for models trained that way.
         prediction_target: "difference": the sampled latents are the change from the current frame's latents, which
             is why a still scene costs nothing; "future": they are the future frame's, as in InstructPix2Pix.
+        difference_channels: with "difference", how many leading latent channels are a change; the others are the
+            future frame's outright. None is all. For `PatchAutoencoder`, whose leading channels are the coarse ones: a
+            fine detail that is not predicted is then missing, where the old one would stay behind as a ghost.
         guidance_scale: weight of the instruction, 1.0 for none (arXiv 2211.09800, section 3.2.1).
         image_guidance_scale: weight of the current frame, 1.0 for none.
         compositing: how the camera's pixels are kept where nothing moves, or None to publish the decoded frame.
@@ -46,6 +49,7 @@ class CheckpointInfo:
     steps: int = 1
     one_step_noise: bool = True
     prediction_target: str = "future"
+    difference_channels: int | None = None
     guidance_scale: float = 1.0
     image_guidance_scale: float = 1.0
     compositing: Compositing | None = None
@@ -83,6 +87,11 @@ class CheckpointInfo:
         yield (
             self.prediction_target in PREDICTION_TARGETS,
             (f"prediction_target must be one of {', '.join(PREDICTION_TARGETS)}, not {self.prediction_target!r}"),
+        )
+        channels = self.difference_channels
+        yield (
+            channels is None or (_is_number(channels, int) and channels >= 0),
+            (f"difference_channels must be null or an integer of at least 0, not {channels!r}"),
         )
         yield (
             isinstance(self.one_step_noise, bool),

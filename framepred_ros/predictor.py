@@ -218,18 +218,21 @@ class FramePredictor:
         return embedding
 
     def _render(self, images, current, predicted) -> list[np.ndarray]:
-        scale = self.vae.config.scaling_factor
+        predicted = predicted / self.vae.config.scaling_factor
+        channels = self.info.difference_channels
         if self.info.prediction_target == "difference":
-            predicted = predicted + current * scale
+            predicted = predicted + coarse_channels(current, channels)
         options = self.info.compositing
-        future = self._decode(predicted / scale)
+        future = self._decode(predicted)
         if options is None:
             return [to_uint8(resize_frame(frame, image.shape[:2])) for frame, image in zip(future, images, strict=True)]
-        now = self._decode(current)
+        # Motion shows in the channels that are predicted as a change: in the others a still scene is not quite still.
+        before = self._decode(coarse_channels(current, channels))
+        after = future if channels is None else self._decode(coarse_channels(predicted, channels))
         results = []
-        for image, before, after in zip(images, now, future, strict=True):
-            mask = resize_frame(motion_mask(before, after, options), image.shape[:2])
-            results.append(composite(image, resize_frame(after, image.shape[:2]), mask))
+        for image, frame, old, new in zip(images, future, before, after, strict=True):
+            mask = resize_frame(motion_mask(old, new, options), image.shape[:2])
+            results.append(composite(image, resize_frame(frame, image.shape[:2]), mask))
         return results
 
     def _decode(self, latents: torch.Tensor) -> np.ndarray:
@@ -244,6 +247,18 @@ class FramePredictor:
         if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
             raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
         return steps
+
+
+def coarse_channels(latents: torch.Tensor, channels: int | None) -> torch.Tensor:
+    """`latents` (N, C, h, w) with all but the leading `channels` set to zero, which is their mean; None keeps all.
+
+    A prediction is the change relative to this part of the current frame (`CheckpointInfo.difference_channels`).
+    """
+    if channels is None:
+        return latents
+    kept = latents.clone()
+    kept[:, channels:] = 0
+    return kept
 
 
 def check_image(image: np.ndarray) -> None:

@@ -92,6 +92,26 @@ def test_the_difference_is_added_to_the_current_frame(tmp_path):
     assert np.array_equal(predictor.predict(image, INSTRUCTION), expected)
 
 
+def test_channels_outside_the_difference_are_the_future_frames_own(tmp_path):
+    image = make_image()
+    folder = make_tiny_checkpoint(tmp_path, compositing=None, difference_channels=3)
+    predictor = FramePredictor.from_pretrained(folder, device="cpu")
+    with torch.inference_mode():
+        current = predictor.encode([image])
+        predicted = predictor.predict_latents(current, [INSTRUCTION], steps=1)
+        future = torch.cat([predicted[:, :3] + current[:, :3], predicted[:, 3:]], dim=1)
+        decoded = predictor.vae.decode(future).sample[0].permute(1, 2, 0)
+    expected = ((decoded + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).numpy()
+    assert np.array_equal(predictor.predict(image, INSTRUCTION), expected)
+
+
+def test_no_predicted_change_in_the_coarse_channels_returns_the_camera_frame(tmp_path):
+    still = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path, difference_channels=3), device="cpu")
+    torch.nn.init.zeros_(still.unet.conv_out.weight)
+    image = make_image(120, 160)
+    assert np.array_equal(still.predict(image, INSTRUCTION), image)
+
+
 def test_no_predicted_change_returns_the_camera_frame(predictor, small):
     still = FramePredictor.from_pretrained(small, device="cpu")
     torch.nn.init.zeros_(still.unet.conv_out.weight)

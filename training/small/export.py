@@ -84,6 +84,7 @@ class CheckpointWriter:
             steps=1,
             one_step_noise=self.recipe.loss.last_timestep_noise,
             prediction_target="difference",
+            difference_channels=self.recipe.difference_channels,
             compositing=self.recipe.compositing,
             tasks=tuple(self.manifest.tasks),
             recipe=to_dict(self.recipe),

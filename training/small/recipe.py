@@ -127,12 +127,19 @@ class Validation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole training run. `resolution` is (height, width) in pixels, multiples of the patch size."""
+    """A whole training run.
+
+    Attributes:
+        resolution: (height, width) in pixels, multiples of the patch size.
+        difference_channels: leading latent channels predicted as a change from the current frame, null for all; see
+            `framepred_ros.checkpoint.CheckpointInfo`.
+    """
 
     name: str = "small"
     seed: int = 0
     resolution: tuple[int, ...] = (240, 320)
     tokenizer_merges: int = 400
+    difference_channels: int | None = None
     autoencoder: Autoencoder = field(default_factory=Autoencoder)
     text_encoder: TextEncoderSize = field(default_factory=TextEncoderSize)
     unet: UNetSize = field(default_factory=UNetSize)

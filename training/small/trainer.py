@@ -16,6 +16,7 @@ from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
 from framepred_ros.patch_autoencoder import PatchAutoencoder
+from framepred_ros.predictor import coarse_channels
 from training.small.loss import VelocityLoss, add_noise
 from training.small.pair_table import BatchSampler, PairTable
 from training.small.recipe import Optimization, Recipe
@@ -135,7 +136,8 @@ class Trainer:
         pairs, instructions, noise_seed = self.sampler.draw(self.step)
         table = self.data.table
         current, future = (self._latents(frames[pairs]).to(device) for frames in (table.current, table.future))
-        batch = add_noise(future - current, self.scheduler, self.recipe.loss, noise_seed)
+        clean = future - coarse_channels(current, self.recipe.difference_channels)
+        batch = add_noise(clean, self.scheduler, self.recipe.loss, noise_seed)
         rate = learning_rate(self.step, options)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
