@@ -262,14 +262,12 @@ class PredictorNode(LifecycleNodeMixin, Node):
                 raise
 
     def _load(self) -> FramePredictor:
-        # Only now: importing torch takes seconds, and the ROS interfaces should be there before.
+        from framepred_ros.checkpoint import resolve_checkpoint, shipped_checkpoint
+
+        checkpoint = resolve_checkpoint(self._value("checkpoint") or shipped_checkpoint())
+        # Only now: importing torch takes seconds. The ROS interfaces are there before, and a wrong path needs no torch.
         from framepred_ros.predictor import FramePredictor
 
-        checkpoint = self._value("checkpoint")
-        if not checkpoint:
-            from framepred_ros.checkpoint import shipped_checkpoint
-
-            checkpoint = shipped_checkpoint()
         predictor = FramePredictor.from_pretrained(checkpoint, device=self._value("device"))
         # The first prediction is slow; make it before the node says that it is ready.
         predictor.predict(np.zeros((256, 256, 3), np.uint8), "warm up", steps=1, seed=0)

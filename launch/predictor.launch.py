@@ -8,6 +8,7 @@ import os
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
@@ -27,7 +28,7 @@ def start_node(context):
     parameters = [ParameterFile(given["params_file"])] if "params_file" in given else []
     parameters.append(
         {
-            spec.name: ParameterValue(given[spec.name], value_type=type(spec.default))
+            spec.name: ParameterValue(LaunchConfiguration(spec.name), value_type=type(spec.default))
             for spec in PREDICTOR_PARAMETERS
             if spec.name in given
         }

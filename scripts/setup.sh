@@ -23,22 +23,24 @@ else
   requirements+=("$root/requirements-ros.txt")
 fi
 
-# Written last, so it stands for a finished venv of exactly these files, at this place, of this Python.
+# Written last, so it stands for a finished environment of exactly these files at this place.
 stamp="$venv/complete"
-wanted=$(cat "${requirements[@]}" "$root/setup.py" "$root/setup.cfg" | sha256sum; "$python" -VV; echo "$venv ${options[*]:-}")
-if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
+wanted=$(cat "${requirements[@]}" "$root/setup.py" "$root/setup.cfg" | sha256sum; echo "$venv ${options[*]:-}")
+if [[ -f $stamp && $(<"$stamp") == "$wanted" ]] && "$venv/bin/python" -c '' 2>/dev/null; then
   exit 0
 fi
 
 rm -f "$stamp"
-# Variables that an active environment or the ROS wheels leave behind would leak into the new one.
+# What an active environment or the ROS wheels leave in the variables would leak into the new one.
 unset VIRTUAL_ENV PYTHONHOME _ROS_WHEELS_BOOTSTRAP_COMPLETE
-if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
-  echo "setup: making $venv (once; this downloads some gigabytes)" >&2
-  "$python" -m venv --clear "${options[@]}" "$venv" ||
-    fail "$python cannot make a virtual environment; install venv (Debian, Ubuntu: apt install python3-venv), or take another Python: PYTHON=python3.x bash $0"
-else
+shared=$([[ ${#options[@]} -gt 0 ]] && echo true || echo false)
+if "$venv/bin/python" -c 'import pip' 2>/dev/null && grep -q "include-system-site-packages = $shared" "$venv/pyvenv.cfg"; then
   echo "setup: completing $venv" >&2
+else
+  echo "setup: making $venv (once; this downloads some gigabytes)" >&2
+  "$python" -m venv --clear ${options[@]+"${options[@]}"} "$venv" ||
+    fail "$python cannot make a virtual environment; install venv (Debian, Ubuntu: apt install python3-venv)," \
+      "or take another Python: PYTHON=python3.x bash $0"
 fi
 install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
 for file in "${requirements[@]}"; do
