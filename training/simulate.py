@@ -26,8 +26,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     arguments = _arguments(argv)
-    os.environ.setdefault("MUJOCO_GL", "egl" if sys.platform == "linux" and not os.environ.get("DISPLAY") else "glfw")
-    from training.simulation.campaign import run_campaign  # after MUJOCO_GL is set: MuJoCo reads it on import
+    from training.simulation.campaign import run_campaign  # late: `--help` needs no MuJoCo
 
     total = arguments.episodes * len(arguments.tasks)
     frames = 0

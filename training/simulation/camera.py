@@ -3,13 +3,15 @@
 import mujoco
 import numpy as np
 
+from training.simulation.opengl import check_backend
 from training.simulation.scene import CAMERA_FOVY, CAMERA_HEIGHT, CAMERA_WIDTH
 
 
 class HeadCamera:
-    """Renders the head camera of a world. Needs an OpenGL library (`MUJOCO_GL=egl` or `osmesa` without a display)."""
+    """Renders the head camera of a world. Raises RenderingError where no OpenGL library is installed."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
+        check_backend()
         self._renderer = mujoco.Renderer(model, CAMERA_HEIGHT, CAMERA_WIDTH)
 
     def frame(self, data: mujoco.MjData) -> np.ndarray:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
@@ -18,12 +17,10 @@ from std_msgs.msg import Header, String
 
 from framepred_ros.image_messages import image_from_rgb
 from framepred_ros.node_process import create_node, ros_process
-
-os.environ.setdefault("MUJOCO_GL", "egl")  # read by MuJoCo on import; needs no display
-
 from training.simulation.camera import HeadCamera
 from training.simulation.instructions import phrasings
 from training.simulation.kinematics import UnreachableError
+from training.simulation.opengl import RenderingError, check_backend
 from training.simulation.scene import STEP, Appearance
 from training.simulation.tasks import TASKS
 from training.simulation.world import SAVE_FREQUENCY, GraspError, World
@@ -35,7 +32,8 @@ class SimulatedCameraNode(Node):
     """Runs one episode in real time (or as fast as rendering allows, if that is slower) and publishes its frames."""
 
     def __init__(self) -> None:
-        super().__init__("camera_node")
+        super().__init__("camera")
+        check_backend()
         self.task_name = str(self.declare_parameter("task", "block_hammer_beat").value)
         if self.task_name not in TASKS:
             raise ValueError(f"parameter task: {self.task_name!r} is none of {', '.join(TASKS)}")
@@ -86,7 +84,10 @@ class SimulatedCameraNode(Node):
 def main(args: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     with ros_process(args):
-        node = create_node(SimulatedCameraNode)
+        try:
+            node = create_node(SimulatedCameraNode)
+        except RenderingError as error:
+            sys.exit(f"camera_node: {error}")
         succeeded = node.play()
         node.get_logger().info(f"{node.frames} frames published, task {'done' if succeeded else 'not done'}")
     return 0

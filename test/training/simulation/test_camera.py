@@ -1,5 +1,8 @@
 """The head camera is RoboTwin's: same focal length, same view of the table."""
 
+import subprocess
+import sys
+
 import mujoco
 import numpy as np
 
@@ -29,6 +32,20 @@ def test_camera_jitter_moves_the_view_a_little():
     look = random_appearance(np.random.default_rng(0))
     position = calibration(prepared(SceneSpec(objects=(), appearance=look))[1])["cam2world_gl"][:3, 3]
     assert 0 < np.linalg.norm(position - [-0.032, -0.45, 1.35]) < 0.03
+
+
+def test_a_machine_without_opengl_still_simulates_and_says_what_rendering_needs(monkeypatch):
+    code = (
+        "from training.simulation.scene import SceneSpec, build_model\n"
+        "from training.simulation.camera import HeadCamera\n"
+        "model = build_model(SceneSpec(objects=()))\n"
+        "print('compiled')\n"
+        "HeadCamera(model)\n"
+    )
+    monkeypatch.setenv("MUJOCO_GL", "disable")  # what is chosen where no library is found
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "compiled\n"
+    assert "apt install libegl1" in done.stderr.splitlines()[-1]
 
 
 def test_frame_shows_the_red_block_where_calibration_says(opengl):
