@@ -14,8 +14,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "small"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 bad input, 130 interrupted."""
@@ -37,9 +35,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     predict.add_argument("image", type=Path, help="the current camera frame")
     predict.add_argument("instruction", help="what the robot is doing, in words")
     predict.add_argument("-o", "--output", type=Path, required=True, help="picture file to write")
-    predict.add_argument(
-        "--checkpoint", default=str(SHIPPED_CHECKPOINT), help="checkpoint folder or hub id (default: the shipped one)"
-    )
+    predict.add_argument("--checkpoint", help="checkpoint folder or hub id (default: the shipped one)")
     predict.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda if there is one)")
     predict.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
     predict.add_argument("--seed", type=int, default=0, help="of the initial noise (default: 0)")
@@ -49,10 +45,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _predict(arguments: argparse.Namespace) -> None:
     image = read_image(arguments.image)
     check_output(arguments.output)
-    from framepred_ros.predictor import FramePredictor, check_instruction  # seconds of imports: only for good arguments
+    # Seconds of imports: only for good arguments.
+    from framepred_ros.checkpoint import shipped_checkpoint
+    from framepred_ros.predictor import FramePredictor, check_instruction
 
     check_instruction(arguments.instruction)
-    predictor = FramePredictor.from_pretrained(arguments.checkpoint, device=arguments.device)
+    checkpoint = arguments.checkpoint or shipped_checkpoint()
+    predictor = FramePredictor.from_pretrained(checkpoint, device=arguments.device)
     frame = predictor.predict(image, arguments.instruction, steps=arguments.steps, seed=arguments.seed)
     write_image(arguments.output, frame)
     ahead = f"{predictor.horizon} steps"
