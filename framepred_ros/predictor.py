@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
-from framepred_ros.compositing import composite, motion_mask, resize_frame, to_uint8
+from framepred_ros.compositing import composite, denoise, motion_mask, resize_frame, to_uint8
 from framepred_ros.loading import load_pipeline, resolve_device
 
 SMALLEST_SIDE = 64
@@ -232,7 +232,8 @@ class FramePredictor:
         results = []
         for image, frame, old, new in zip(images, future, before, after, strict=True):
             mask = resize_frame(motion_mask(old, new, options), image.shape[:2])
-            results.append(composite(image, resize_frame(frame, image.shape[:2]), mask))
+            future_frame = resize_frame(denoise(frame, options), image.shape[:2])
+            results.append(composite(image, future_frame, mask))
         return results
 
     def _decode(self, latents: torch.Tensor) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from framepred_ros.compositing import Compositing, composite, motion_mask, resize_frame
+from framepred_ros.compositing import Compositing, composite, denoise, motion_mask, resize_frame
 
 
 def make_scene(side=64):
@@ -51,3 +51,17 @@ def test_resize_averages_on_the_way_down():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[::2] = 200
     assert np.array_equal(resize_frame(stripes, (32, 32)), np.full((32, 32, 3), 100, np.uint8))
+
+
+def test_denoising_smooths_plain_areas_and_keeps_edges():
+    _, frame = make_scene()
+    noisy = frame + np.random.default_rng(0).normal(0, 5, frame.shape).astype(np.float32)
+    smooth = denoise(noisy, Compositing(denoising=30))
+    assert np.abs(smooth - frame)[:8].mean() < 0.3 * np.abs(noisy - frame)[:8].mean()
+    assert smooth[24, 24].min() - smooth[24, 16].max() > 100
+    assert denoise(noisy, Compositing()) is noisy
+
+
+def test_denoising_radius_has_bounds():
+    with pytest.raises(ValueError, match="denoising_radius must be between 1 and 20"):
+        Compositing(denoising_radius=0)
