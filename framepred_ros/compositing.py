@@ -20,8 +20,8 @@ class Compositing:
         smoothing: standard deviation of the Gaussian that suppresses isolated changes before thresholding; 0 is none.
         dilation: radius by which the moving region grows; 0 is none.
         feather: standard deviation of the Gaussian that softens the mask's edge; 0 is none.
-        denoising: differences, in levels, that a bilateral filter of the predicted frame smooths away; 0 is none. What a
-            moving arm uncovers is mostly plain, and noise of a few levels there costs more SSIM than a blurred edge.
+        denoising: differences, in levels, that a bilateral filter of the predicted frame smooths away; 0 is none. What
+            a moving arm uncovers is mostly plain, and noise of a few levels there costs more SSIM than blurred edges.
         denoising_radius: radius of that filter.
     """
 
