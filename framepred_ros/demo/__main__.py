@@ -47,8 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_options(arguments)
     # ROS reads these once, when the first context is made; child processes inherit them.
     os.environ.update(local_environment(int(os.environ.get("ROS_DOMAIN_ID") or free_domain_id())))
-    # SIGTERM ends the children as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM ends the children as Ctrl-C does; and Ctrl-C does so even where a shell started this with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     from framepred_ros.demo.run import DemoError, run_demo
 
     try:
