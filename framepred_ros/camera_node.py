@@ -15,7 +15,7 @@ from std_msgs.msg import Header, String
 from framepred_ros.episode_bag import BagFrame, EpisodeBag, shipped_episode
 from framepred_ros.image_messages import image_from_rgb
 from framepred_ros.node_parameters import CAMERA_PARAMETERS, declare_parameters
-from framepred_ros.node_process import create_node, ros_process
+from framepred_ros.node_process import create_node, end_process, ros_process
 
 DELIVERY_TIMEOUT = Duration(seconds=2)
 
@@ -73,6 +73,7 @@ def main(args: list[str] | None = None) -> None:
     """Play the episode until its end, Ctrl-C or SIGTERM."""
     with ros_process(args):
         create_node(ReplayCameraNode).play()
+    end_process()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,8 +29,15 @@ def ros_process(args: list[str] | None) -> Iterator[None]:
         if rclpy.ok():  # otherwise the signal came while something was being created or published
             raise
     finally:
+        _ignore_signals()
         rclpy.try_shutdown()
         get_default_context().destroy()  # leaves the network; others would otherwise see the node for some 20 s more
+
+
+def _ignore_signals() -> None:
+    """Let nothing interrupt the end: in a terminal, Ctrl-C reaches a launched node twice, once through launch."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
 
 
 def create_node(make: Callable[[], Node]) -> Node:

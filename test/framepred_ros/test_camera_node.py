@@ -1,6 +1,8 @@
 """The replay camera as a process of its own, over DDS, and the bags it plays."""
 
 import signal
+import subprocess
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -53,6 +55,19 @@ def test_loops_until_ctrl_c(tester, tmp_path):
         tester.wait_until(lambda: len(frames) > 6, "a third round")
         code, _ = camera.end(signal.SIGINT)
         assert code == 0 and "Traceback" not in camera.output, camera.output
+
+
+def test_ctrl_c_that_arrives_again_and_again_ends_it_cleanly_too(tester, tmp_path):
+    """As under `ros2 launch` in a terminal, which passes on the signal that the node already got."""
+    bag = write_bag(tmp_path / "episode", [make_picture()] * 3)
+    frames = tester.record(Image, "image")
+    with node_process("camera_node", bag=bag, loop="true", wait_for_subscribers=1) as camera:
+        tester.wait_until(lambda: len(frames) > 3, "a second round")
+        while camera.process.poll() is None:
+            camera.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                camera.process.wait(0.02)
+        assert camera.process.returncode == 0 and "Traceback" not in camera.output, camera.output
 
 
 @pytest.mark.parametrize(
