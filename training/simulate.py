@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-TASK_NAMES = ("block_hammer_beat", "block_handover", "blocks_stack_easy")
+from training.simulation.instructions import SEEN
+
+TASK_NAMES = tuple(SEEN)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -61,7 +61,7 @@ def run_campaign(
             _note(task_folder(root, task), progress[task], seed, record)
             on_episode(task, seed, record)
     for task in tasks:
-        _number(task_folder(root, task), progress[task], episodes)
+        _number(task_folder(root, task))
     return progress
 
 
@@ -105,11 +105,14 @@ def _load_progress(folder: Path) -> TaskProgress:
     journal = folder / "seeds.json"
     if journal.exists():
         progress.failed = set(json.loads(journal.read_text())["failed"])
-    for path in folder.glob("*/record.json"):
-        if not path.parent.name.endswith(".partial"):
-            record = EpisodeRecord(**json.loads(path.read_text()))
-            progress.records[record.seed] = record
+    progress.records = {record.seed: record for _, record in _finished_episodes(folder)}
     return progress
+
+
+def _finished_episodes(folder: Path) -> list[tuple[Path, EpisodeRecord]]:
+    """The whole episodes of a task, each with its record."""
+    paths = [path for path in folder.glob("*/record.json") if not path.parent.name.endswith(".partial")]
+    return [(path.parent, EpisodeRecord(**json.loads(path.read_text()))) for path in paths]
 
 
 def _note(folder: Path, progress: TaskProgress, seed: int, record: EpisodeRecord | None) -> None:
@@ -120,16 +123,14 @@ def _note(folder: Path, progress: TaskProgress, seed: int, record: EpisodeRecord
         progress.records[seed] = record
 
 
-def _number(folder: Path, progress: TaskProgress, episodes: int) -> None:
+def _number(folder: Path) -> None:
     """Name the episode folders `episode{i}` in the order of their seeds and write RoboTwin's `scene_info.json`."""
-    seeds = sorted(progress.records)
-    where = {json.loads(path.read_text())["seed"]: path.parent for path in folder.glob("*/record.json")}
     scene_info = {}
-    for number, seed in enumerate(seeds):
+    for number, (source, record) in enumerate(sorted(_finished_episodes(folder), key=lambda each: each[1].seed)):
         target = folder / f"episode{number}"
-        if where[seed] != target:
-            where[seed].rename(target)
-        scene_info[str(number)] = progress.records[seed].__dict__
+        if source != target:
+            source.rename(target)
+        scene_info[str(number)] = record.__dict__
     _write_json(folder / "scene_info.json", scene_info)
 
 

@@ -5,7 +5,6 @@ import numpy as np
 SIDES = ("left", "right")
 ARM_JOINTS = 6
 FINGER_OPEN = 0.045  # metres per finger, RoboTwin 1.0's open gripper
-GRASP_POINT = 0.12  # metres from the flange (link 6) along its +x axis, RoboTwin 1.0
 
 BASE_HEIGHT = 0.70
 BASE_Y = -0.50

@@ -82,8 +82,8 @@ class World:
         """Commanded flange pose of `side`."""
         return self._kinematics.flange(side, self.joint_targets[side])
 
-    def object_pose(self, name: str) -> Pose:
-        """Actual pose of a free object."""
+    def body_pose(self, name: str) -> Pose:
+        """Actual pose of a body."""
         body = self.data.body(name)
         return Pose.of(body.xpos.copy(), body.xquat.copy())
 
@@ -142,10 +142,9 @@ class World:
     def _grasp(self, side: str, name: str) -> None:
         if not all(self._pad_touches(f"{side}_pad{n}", name) for n in (1, 2)):
             raise GraspError(f"the {side} gripper closed without holding {name}")
-        hand, body = self.data.body(f"{side}_link6"), self.data.body(name)
-        hand_pose = Pose.of(hand.xpos.copy(), hand.xquat.copy())
-        relative_position = hand_pose.rotation.inv().apply(body.xpos - hand.xpos)
-        relative = hand_pose.rotation.inv() * Pose.of(body.xpos, body.xquat.copy()).rotation
+        hand, body = self.body_pose(f"{side}_link6"), self.body_pose(name)
+        relative_position = hand.rotation.inv().apply(body.position - hand.position)
+        relative = hand.rotation.inv() * body.rotation
         weld = self.model.equality(f"{side}_{name}")
         self.model.eq_data[weld.id, 0:3] = 0.0
         self.model.eq_data[weld.id, 3:6] = relative_position

@@ -43,10 +43,10 @@ def test_success_is_judged_on_the_world_not_on_the_motion():
 def test_object_only_follows_the_hand_after_a_grasp():
     task = TASKS["blocks_stack_easy"](np.random.default_rng(1))
     world = World(task.scene(Appearance()), lambda w: None, task.initial_opening)
-    before = world.object_pose("red_block").position
+    before = world.body_pose("red_block").position
     with pytest.raises(GraspError, match="red_block"):
         world.grip({"left": 0.0}, holds={"left": "red_block"})
-    assert np.allclose(world.object_pose("red_block").position, before, atol=1e-3)
+    assert np.allclose(world.body_pose("red_block").position, before, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", list(TASKS))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from training.simulation.poses import Pose, yaw
-from training.simulation.robot_model import FINGER_OPEN, GRASP_POINT
+from training.simulation.robot_model import FINGER_OPEN
 from training.simulation.scene import Appearance, SceneObject, SceneSpec
 from training.simulation.tasks.base import GRIPPER_DOWN, Task
 from training.simulation.world import World
@@ -60,7 +60,7 @@ class BlockHammerBeat(Task):
 
     def play(self, world: World) -> None:
         world.grip({self.arm: FINGER_OPEN})
-        grasp_point = world.object_pose("hammer").position + GRIP_OFFSET
+        grasp_point = world.body_pose("hammer").position + GRIP_OFFSET
         self._go(world, **{self.arm: self._above(grasp_point, PRE_GRASP)})
         self._go(world, **{self.arm: self._above(grasp_point, GRASP)})
         world.grip({self.arm: CLOSED}, holds={self.arm: "hammer"})
@@ -71,24 +71,20 @@ class BlockHammerBeat(Task):
         world.hold(60)
 
     def succeeded(self, world: World) -> bool:
-        face, block = self._face(world), world.object_pose("block").position
+        face, block = self._face(world), world.body_pose("block").position
         return bool(np.abs(face - block)[:2].max() < 0.02 and 0.78 < face[2] < 0.81)
 
     @staticmethod
     def _above(point: np.ndarray, distance: float) -> Pose:
-        # RoboTwin measures from the flange to the contact; the pads' middle is GRASP_POINT ahead of the flange.
         return Pose.of(point + [0, 0, distance], GRIPPER_DOWN)
 
     @staticmethod
     def _face(world: World) -> np.ndarray:
         """Middle of the striking face, metres."""
-        hammer = world.object_pose("hammer")
+        hammer = world.body_pose("hammer")
         return hammer.position + hammer.rotation.apply(HEAD_OFFSET - [0, 0, HEAD_HALF_HEIGHT])
 
     @staticmethod
     def _goal(world: World) -> np.ndarray:
         """The face is brought 0.08 m above the block's centre before the blow."""
-        return world.object_pose("block").position + [0, 0, 0.08]
-
-
-assert GRASP > GRASP_POINT
+        return world.body_pose("block").position + [0, 0, 0.08]

@@ -43,7 +43,7 @@ class BlockHandover(Task):
         return {"arm": "the left arm", "other_arm": "the right arm"}
 
     def play(self, world: World) -> None:
-        box = world.object_pose("box").position
+        box = world.body_pose("box").position
         self._take_with_left(world, box)
         self._hand_over(world)
         self._set_down(world)
@@ -69,9 +69,7 @@ class BlockHandover(Task):
         # RoboTwin commands pad + (0.02, -0.13, 0.11) for its own grasp; ours differs by millimetres: aim with the box.
         above = Pose.of(PAD + [0.02, -0.13, 0.11], POINTING_AHEAD)
         grasp = (
-            world.flange("right")
-            .rotation.inv()
-            .apply(world.object_pose("box").position - world.flange("right").position)
+            world.flange("right").rotation.inv().apply(world.body_pose("box").position - world.flange("right").position)
         )
         box_offset = above.rotation.apply(grasp)
         height = TABLE_TOP + 0.01 + BOX_HALF[2]
@@ -83,6 +81,6 @@ class BlockHandover(Task):
         world.hold(60)
 
     def succeeded(self, world: World) -> bool:
-        box = world.object_pose("box").position
+        box = world.body_pose("box").position
         on_pad = np.abs(box[:2] - PAD[:2]).max() < 0.02 and abs(box[2] - 0.85) < 0.0015
         return bool(on_pad and world.gripper_targets["right"] == FINGER_OPEN)

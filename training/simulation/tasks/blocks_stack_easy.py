@@ -54,7 +54,7 @@ class BlocksStackEasy(Task):
     def play(self, world: World) -> None:
         previous = None
         for k, name in enumerate(NAMES):
-            arm = self._arm(world.object_pose(name))
+            arm = self._arm(world.body_pose(name))
             if previous == arm:
                 self._go(world, **{arm: world.flange(arm).moved((0, 0, 0.05))})
             self._pick(world, arm, name, leaving=previous if previous not in (None, arm) else None)
@@ -63,7 +63,7 @@ class BlocksStackEasy(Task):
         world.hold(60)
 
     def _pick(self, world: World, arm: str, name: str, leaving: str | None) -> None:
-        block = world.object_pose(name)
+        block = world.body_pose(name)
         angle = block.rotation.as_euler("zyx")[0]
         folded = (angle + np.pi / 4) % (np.pi / 2) - np.pi / 4  # a cube looks the same every quarter turn
         orientation = yaw(folded) * Pose.of((0, 0, 0), GRIPPER_DOWN).rotation
@@ -83,7 +83,7 @@ class BlocksStackEasy(Task):
 
     def succeeded(self, world: World) -> bool:
         for k, name in enumerate(NAMES):
-            error = np.abs(world.object_pose(name).position - [*CENTRE, 0.765 + 0.05 * k])
+            error = np.abs(world.body_pose(name).position - [*CENTRE, 0.765 + 0.05 * k])
             if not (error < [0.025, 0.025, 0.01]).all():
                 return False
         return all(opening == FINGER_OPEN for opening in world.gripper_targets.values())
