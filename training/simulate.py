@@ -22,7 +22,16 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--randomize", action="store_true", help="also vary light, colours and camera pose")
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--remove-block-at",
+        type=float,
+        metavar="FRACTION",
+        help="take the block away after this fraction of each episode; the robot goes on as if it were there",
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.remove_block_at is not None and not 0 <= arguments.remove_block_at <= 1:
+        parser.error(f"--remove-block-at must lie between 0 and 1, not {arguments.remove_block_at}")
+    return arguments
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,6 +61,7 @@ def main(argv: list[str] | None = None) -> int:
                 arguments.workers,
                 arguments.randomize,
                 on_episode,
+                arguments.remove_block_at,
             )
         except (ValueError, RuntimeError) as error:
             print(f"training.simulate: {error}", file=sys.stderr)

@@ -34,17 +34,22 @@ def run_campaign(
     workers: int,
     randomize: bool,
     on_episode: Callable[[str, int, EpisodeRecord | None], None],
+    remove_block_at: float | None = None,
 ) -> dict[str, TaskProgress]:
     """Simulate until every task has `episodes` successful episodes under `root`.
 
-    `on_episode(task, seed, record)` is called after each seed, with None for a failed one.
+    `on_episode(task, seed, record)` is called after each seed, with None for a failed one. `randomize` and
+    `remove_block_at` are those of `simulate_episode`.
 
     Raises:
         RuntimeError: a task fails `MAX_FAILURES_IN_A_ROW` seeds in a row.
         ValueError: `root` holds episodes made with other options.
     """
+    options = {"randomize": randomize}
+    if remove_block_at is not None:
+        options["remove_block_at"] = remove_block_at
     for task in tasks:
-        _check_options(task_folder(root, task), first_seed, randomize)
+        _check_options(task_folder(root, task), {"first_seed": first_seed, **options})
         _write_json(root / "instructions" / f"{task}.json", task_instructions(task))
     # A fresh interpreter per worker: OpenGL contexts do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
@@ -52,7 +57,7 @@ def run_campaign(
         running = {}
         while True:
             for task in tasks:
-                _submit(pool, running, root, task, progress[task], episodes, first_seed, workers, randomize)
+                _submit(pool, running, root, task, progress[task], episodes, first_seed, workers, options)
             if not running:
                 break
             future = next(as_completed(running))
@@ -78,7 +83,7 @@ def _submit(
     episodes: int,
     first_seed: int,
     workers: int,
-    randomize: bool,
+    options: dict,
 ) -> None:
     """Keep the pool fed with the next seeds of `task`, never more than could still be needed."""
     mine = {seed for name, seed in running.values() if name == task}
@@ -89,7 +94,7 @@ def _submit(
         if _failures_in_a_row(progress, seed) >= MAX_FAILURES_IN_A_ROW:
             raise RuntimeError(f"{task}: {MAX_FAILURES_IN_A_ROW} seeds in a row failed before seed {seed}")
         folder = task_folder(root, task) / f"seed{seed}"
-        running[pool.submit(simulate_episode, task, seed, folder, randomize)] = (task, seed)
+        running[pool.submit(simulate_episode, task, seed, folder, **options)] = (task, seed)
         mine.add(seed)
 
 
@@ -134,8 +139,7 @@ def _number(folder: Path) -> None:
     _write_json(folder / "scene_info.json", scene_info)
 
 
-def _check_options(folder: Path, first_seed: int, randomize: bool) -> None:
-    options = {"first_seed": first_seed, "randomize": randomize}
+def _check_options(folder: Path, options: dict) -> None:
     path = folder / "options.json"
     if not path.exists():
         _write_json(path, options)

@@ -1,5 +1,7 @@
 """Simulates one episode and writes it as RoboTwin 1.0 does, a pickle per frame (envs/base_task.py, `_take_picture`)."""
 
+from __future__ import annotations
+
 import json
 import pickle
 import shutil
@@ -12,8 +14,10 @@ from training.simulation import robot_model
 from training.simulation.camera import HeadCamera, calibration
 from training.simulation.instructions import phrasings
 from training.simulation.kinematics import UnreachableError
-from training.simulation.scene import Appearance, random_appearance
+from training.simulation.removal import TapedWorld, replay_without
+from training.simulation.scene import Appearance, SceneSpec, random_appearance
 from training.simulation.tasks import TASKS
+from training.simulation.tasks.base import Task
 from training.simulation.world import GraspError, World
 
 CAMERA_TYPE = "D435"
@@ -35,10 +39,14 @@ def task_folder(root: Path, task: str) -> Path:
     return root / f"{task}_{CAMERA_TYPE}_pkl"
 
 
-def simulate_episode(task_name: str, seed: int, folder: Path, randomize: bool) -> EpisodeRecord | None:
+def simulate_episode(
+    task_name: str, seed: int, folder: Path, randomize: bool, remove_block_at: float | None = None
+) -> EpisodeRecord | None:
     """Simulate `task_name` from `seed` and write its frames to `folder`/{j}.pkl; None if the task did not succeed.
 
     Frames go to a temporary folder beside `folder` that is renamed at the end, so `folder` is whole or absent.
+    From the fraction `remove_block_at` of the episode on the task's block is gone (`removal.py`); success is then that
+    of the undisturbed episode.
     """
     rng = np.random.default_rng([seed, list(TASKS).index(task_name)])
     task = TASKS[task_name](rng)
@@ -48,9 +56,7 @@ def simulate_episode(task_name: str, seed: int, folder: Path, randomize: bool) -
     partial.mkdir(parents=True)
     recorder = _Recorder(partial)
     try:
-        world = World(task.scene(appearance), recorder, task.initial_opening)
-        task.play(world)
-        succeeded = task.succeeded(world)
+        succeeded = _play(task, task.scene(appearance), recorder, remove_block_at)
     except (GraspError, UnreachableError):
         succeeded = False
     finally:
@@ -63,6 +69,20 @@ def simulate_episode(task_name: str, seed: int, folder: Path, randomize: bool) -
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return record
+
+
+def _play(task: Task, scene: SceneSpec, recorder: _Recorder, remove_block_at: float | None) -> bool:
+    """Play and record the episode; returns whether the task succeeded."""
+    if remove_block_at is None:
+        world = World(scene, recorder, task.initial_opening)
+        task.play(world)
+        return task.succeeded(world)
+    rehearsal = TapedWorld(scene, lambda world: None, task.initial_opening)
+    task.play(rehearsal)
+    if not task.succeeded(rehearsal):
+        return False
+    replay_without(World(scene, recorder, task.initial_opening), rehearsal.tape, task.target, remove_block_at)
+    return True
 
 
 class _Recorder:

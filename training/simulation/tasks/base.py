@@ -17,6 +17,7 @@ class Task(ABC):
     """One episode of a task. A new instance draws its spawn poses from `rng`, so equal seeds give equal episodes."""
 
     name: ClassVar[str]
+    target: ClassVar[str]  # the body that the task is about
     initial_opening: ClassVar[float] = FINGER_OPEN  # metres per finger when the recording starts
     seconds_per_metre: ClassVar[float]
     shortest_motion: ClassVar[float]  # seconds

@@ -30,6 +30,7 @@ class BlockHammerBeat(Task):
     """Success: hammer face within 0.02 m of the block's centre in x and y, at 0.78 < z < 0.81."""
 
     name = "block_hammer_beat"
+    target = "block"
     initial_opening = 0.0
     seconds_per_metre = 4.6
     shortest_motion = 1.6

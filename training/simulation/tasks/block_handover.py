@@ -22,6 +22,7 @@ class BlockHandover(Task):
     """Success: box upright on the pad, centre within 0.02 m in x and y of it and 1.5 mm in z, right gripper open."""
 
     name = "block_handover"
+    target = "box"
     seconds_per_metre = 5.0
     shortest_motion = 2.0
 

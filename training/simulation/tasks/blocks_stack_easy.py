@@ -18,6 +18,7 @@ class BlocksStackEasy(Task):
     """Success: centres within (0.025, 0.025, 0.01) m of (0, -0.1, 0.765) and (0, -0.1, 0.815), both grippers open."""
 
     name = "blocks_stack_easy"
+    target = "red_block"
     seconds_per_metre = 4.5
     shortest_motion = 1.4
 
