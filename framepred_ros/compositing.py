@@ -4,6 +4,7 @@ The camera is fixed, so most pixels of the future frame are already in the curre
 trip would only blur them.
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -54,7 +55,7 @@ def motion_mask(current: np.ndarray, predicted: np.ndarray, options: Compositing
     Returns:
         float32 (H, W) in 0..1: 0 keeps the camera's pixel, 1 takes the prediction's.
     """
-    change = np.abs(predicted - current).max(axis=2)
+    change = functools.reduce(cv2.max, cv2.split(cv2.absdiff(predicted, current)))  # numpy's max over channels is slow
     if options.smoothing > 0:
         change = cv2.GaussianBlur(change, (0, 0), options.smoothing)
     if options.dilation > 0:
@@ -66,12 +67,34 @@ def motion_mask(current: np.ndarray, predicted: np.ndarray, options: Compositing
     return mask
 
 
-def denoise(predicted: np.ndarray, options: Compositing) -> np.ndarray:
-    """Smooths plain areas of a predicted frame, float32 (H, W, 3) in 0..255, and keeps its edges."""
-    if options.denoising == 0:
+def moving_box(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the smallest rectangle that holds all of a mask's (H, W) values above 0; may be empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def denoise(predicted: np.ndarray, mask: np.ndarray, options: Compositing) -> np.ndarray:
+    """Smooths plain areas of a predicted frame where it will be seen, and keeps its edges.
+
+    Args:
+        predicted: float32 (H, W, 3) in 0..255.
+        mask: float32 (H, W) from `motion_mask`; what lies outside its `moving_box` stays as it is.
+
+    Returns:
+        float32 (H, W, 3).
+    """
+    rows, columns = moving_box(mask)
+    if options.denoising == 0 or rows.stop == 0:
         return predicted
     radius = options.denoising_radius
-    return cv2.bilateralFilter(predicted, 2 * radius + 1, options.denoising, radius + 1)
+    top, left = max(0, rows.start - radius), max(0, columns.start - radius)
+    patch = predicted[top : rows.stop + radius, left : columns.stop + radius]
+    smooth = cv2.bilateralFilter(patch, 2 * radius + 1, options.denoising, radius + 1)
+    result = predicted.copy()
+    result[rows, columns] = smooth[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return result
 
 
 def composite(camera: np.ndarray, predicted: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -85,8 +108,9 @@ def composite(camera: np.ndarray, predicted: np.ndarray, mask: np.ndarray) -> np
     Returns:
         uint8 (H, W, 3).
     """
-    blended = camera + mask[:, :, None] * (predicted - camera)
-    return to_uint8(blended)
+    result, box = camera.copy(), moving_box(mask)
+    result[box] = to_uint8(camera[box] + mask[box][:, :, None] * (predicted[box] - camera[box]))
+    return result
 
 
 def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -85,9 +85,11 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         Returns:
             DecoderOutput with the images as `sample`, or the 1-tuple of them.
         """
-        images = F.conv_transpose2d(
-            z * self.std[:, None, None], self.components, bias=self.mean, stride=self.config.patch_size
-        )
+        patch, (count, _, rows, columns) = self.config.patch_size, z.shape
+        # A transposed convolution whose patches do not overlap is one matrix product, which is several times faster.
+        patches = (z * self.std[:, None, None]).permute(0, 2, 3, 1) @ self.components.flatten(1)
+        pixels = patches.view(count, rows, columns, -1, patch, patch).permute(0, 3, 1, 4, 2, 5)
+        images = pixels.reshape(count, -1, rows * patch, columns * patch) + self.mean[:, None, None]
         return DecoderOutput(sample=images) if return_dict else (images,)
 
     def forward(self, sample: torch.Tensor, return_dict: bool = True):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
-from framepred_ros.compositing import composite, denoise, motion_mask, resize_frame, to_uint8
+from framepred_ros.compositing import Compositing, composite, denoise, motion_mask, resize_frame, to_uint8
 from framepred_ros.loading import load_pipeline, resolve_device
 
 SMALLEST_SIDE = 64
@@ -223,18 +223,16 @@ class FramePredictor:
         if self.info.prediction_target == "difference":
             predicted = predicted + coarse_channels(current, channels)
         options = self.info.compositing
-        future = self._decode(predicted)
         if options is None:
-            return [to_uint8(resize_frame(frame, image.shape[:2])) for frame, image in zip(future, images, strict=True)]
+            frames = self._decode(predicted)
+            return [to_uint8(resize_frame(frame, image.shape[:2])) for frame, image in zip(frames, images, strict=True)]
         # Motion shows in the channels that are predicted as a change: in the others a still scene is not quite still.
-        before = self._decode(coarse_channels(current, channels))
-        after = future if channels is None else self._decode(coarse_channels(predicted, channels))
-        results = []
-        for image, frame, old, new in zip(images, future, before, after, strict=True):
-            mask = resize_frame(motion_mask(old, new, options), image.shape[:2])
-            future_frame = resize_frame(denoise(frame, options), image.shape[:2])
-            results.append(composite(image, future_frame, mask))
-        return results
+        latents = [predicted, coarse_channels(current, channels)]
+        if channels is not None:
+            latents.append(coarse_channels(predicted, channels))
+        future, before, *rest = np.split(self._decode(torch.cat(latents)), len(latents))
+        after = rest[0] if rest else future
+        return [_composite(*frames, options) for frames in zip(images, future, before, after, strict=True)]
 
     def _decode(self, latents: torch.Tensor) -> np.ndarray:
         """Frames float32 (N, H, W, 3) in 0..255 at the model's resolution."""
@@ -248,6 +246,12 @@ class FramePredictor:
         if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
             raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
         return steps
+
+
+def _composite(image, future, before, after, options: Compositing) -> np.ndarray:
+    mask = motion_mask(before, after, options)
+    future = resize_frame(denoise(future, mask, options), image.shape[:2])
+    return composite(image, future, resize_frame(mask, image.shape[:2]))
 
 
 def coarse_channels(latents: torch.Tensor, channels: int | None) -> torch.Tensor:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from framepred_ros.compositing import Compositing, composite, denoise, motion_mask, resize_frame
+from framepred_ros.compositing import Compositing, composite, denoise, motion_mask, moving_box, resize_frame
 
 
 def make_scene(side=64):
@@ -56,10 +56,29 @@ def test_resize_averages_on_the_way_down():
 def test_denoising_smooths_plain_areas_and_keeps_edges():
     _, frame = make_scene()
     noisy = frame + np.random.default_rng(0).normal(0, 5, frame.shape).astype(np.float32)
-    smooth = denoise(noisy, Compositing(denoising=30))
+    everywhere = np.ones(noisy.shape[:2], np.float32)
+    smooth = denoise(noisy, everywhere, Compositing(denoising=30))
     assert np.abs(smooth - frame)[:8].mean() < 0.3 * np.abs(noisy - frame)[:8].mean()
     assert smooth[24, 24].min() - smooth[24, 16].max() > 100
-    assert denoise(noisy, Compositing()) is noisy
+    assert denoise(noisy, everywhere, Compositing()) is noisy
+
+
+@pytest.mark.parametrize("rows, columns", [((0, 9), (50, 64)), ((20, 41), (3, 30)), ((0, 64), (0, 64))])
+def test_denoising_of_the_moving_box_equals_denoising_everything(rows, columns):
+    noisy = np.random.default_rng(0).uniform(0, 255, (64, 64, 3)).astype(np.float32)
+    mask = np.zeros((64, 64), np.float32)
+    mask[slice(*rows), slice(*columns)] = 0.5
+    options = Compositing(denoising=40, denoising_radius=4)
+    inside, everywhere = denoise(noisy, mask, options), denoise(noisy, np.ones_like(mask), options)
+    np.testing.assert_allclose(inside[mask > 0], everywhere[mask > 0], atol=0.05)
+    assert np.array_equal(inside[mask == 0], noisy[mask == 0])
+
+
+def test_box_holds_every_moving_pixel_and_is_empty_without_motion():
+    mask = np.zeros((8, 9), np.float32)
+    assert mask[moving_box(mask)].size == 0
+    mask[2, 5] = mask[6, 1] = 0.1
+    assert moving_box(mask) == (slice(2, 7), slice(1, 6))
 
 
 def test_denoising_radius_has_bounds():

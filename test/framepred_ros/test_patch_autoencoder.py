@@ -36,6 +36,14 @@ def test_weighted_latent_error_is_pixel_error():
     torch.testing.assert_close(pixels, latents, rtol=1e-4, atol=0)
 
 
+def test_decoding_is_the_transposed_convolution():
+    vae, latents = make_autoencoder(), torch.randn(2, 20, 3, 5)
+    expected = torch.nn.functional.conv_transpose2d(
+        latents * vae.std[:, None, None], vae.components, bias=vae.mean, stride=8
+    )
+    torch.testing.assert_close(vae.decode(latents).sample, expected)
+
+
 def test_interface_is_that_of_autoencoder_kl():
     vae = make_autoencoder(patch_size=16)
     images = torch.rand(1, 3, 32, 32)
