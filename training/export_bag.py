@@ -1,6 +1,7 @@
 """Export an episode as a ROS 2 bag (mcap): the camera as compressed images, and the instruction.
 
 python -m training.export_bag EPISODES/{task}_D435_pkl/episode{i} --out DIR [--quality 90]
+python -m training.export_bag SOURCE --task TASK --episode 3 --out DIR
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from tqdm import tqdm
 
-from training.episodes import Episode, EpisodeError, robotwin1
+from training.episodes import FORMATS, Episode, EpisodeError, SourceOptions, open_source
 from training.stored_frames import encode_jpeg
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
@@ -120,17 +121,42 @@ def _compressed_image(image: np.ndarray, time: int, quality: int):
     )
 
 
+def choose_episode(source: Path, options: SourceOptions, format_name: str | None, number: int | None) -> Episode:
+    """The one episode of a source with this task and number, where they are given.
+
+    Raises:
+        EpisodeError: none or several are left, or the chosen one is unusable.
+        ValueError: there is no such format.
+    """
+    opened = open_source(source, options, format_name)
+
+    def chosen(entry: Episode | EpisodeError) -> bool:
+        return number in (None, entry.number) and options.task in (None, entry.task)
+
+    for error in filter(chosen, opened.bad):
+        raise error
+    episodes = list(filter(chosen, opened.episodes))
+    if len(episodes) != 1:
+        what = f"{len(episodes)} episodes" if episodes else "no such episode"
+        raise EpisodeError(source, f"{what}; choose one of its {len(opened.episodes)} with --task and --episode")
+    return episodes[0]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 bad input."""
     parser = argparse.ArgumentParser(prog="python -m training.export_bag", description=__doc__.splitlines()[0])
-    parser.add_argument("episode", type=Path, help="episode folder, such as EPISODES/block_handover_D435_pkl/episode0")
+    parser.add_argument("source", type=Path, help="an episode, such as EPISODES/block_handover_D435_pkl/episode0")
+    parser.add_argument("--task", help="where the source has several")
+    parser.add_argument("--episode", type=int, help="its number, where the source has several")
+    parser.add_argument("--format", choices=FORMATS, help="of the source (default: found out)")
     parser.add_argument("--out", type=Path, required=True, help="bag folder; it must not exist")
     parser.add_argument("--quality", type=int, default=90, help="of the JPEG, 1 to 100")
     parser.add_argument("--instruction", help="the sentence (default: the episode's first unseen or seen phrasing)")
-    parser.add_argument("--camera", default=robotwin1.DEFAULT_CAMERA, help="key of the camera in the episode")
+    parser.add_argument("--camera", help="key of the camera in the episode (default: the format's head camera)")
     args = parser.parse_args(arguments)
     try:
-        episode = robotwin1.read_episode(args.episode, args.camera)
+        options = SourceOptions(camera=args.camera, instruction=args.instruction or None, task=args.task)
+        episode = choose_episode(args.source, options, args.format, args.episode)
         export_bag(episode, args.out, args.instruction, args.quality)
     except (EpisodeError, ValueError, OSError) as error:
         print(f"export_bag: {error}", file=sys.stderr)

@@ -3,15 +3,24 @@
 import json
 import os
 import pickle
+import re
 
 import numpy as np
 import pytest
 from robotwin_files import dumps, frame_content, picture, write_episode, write_instructions, write_task
 
-from training.episodes import EpisodeError
-from training.episodes.robotwin1 import find_episodes, read_episode
+from training.episodes import EpisodeError, SourceOptions, detect_format, open_source
 
 TASK = "block_hammer_beat"
+
+
+def find_episodes(path, camera=None):
+    """The episodes of a source that has no bad ones."""
+    assert detect_format(path) == "robotwin1"
+    source = open_source(path, SourceOptions(camera=camera))
+    assert source.camera == (camera or "head_camera")
+    assert source.bad == ()
+    return source.episodes
 
 
 @pytest.fixture
@@ -50,7 +59,7 @@ def test_any_camera_can_be_read(root):
 def test_folder_names_of_all_versions(tmp_path, folder):
     write_instructions(tmp_path, TASK, ["Do it."])
     path = write_episode(tmp_path, TASK, 4, 2, folder=folder)
-    for found in (find_episodes(tmp_path), find_episodes(path.parent), [read_episode(path)]):
+    for found in map(find_episodes, (tmp_path, path.parent, path)):
         assert [(e.task, e.number, e.seen) for e in found] == [(TASK, 4, ("Do it.",))]
 
 
@@ -76,11 +85,11 @@ def test_an_episode_s_own_phrasings_win(root):
     assert (second.seen, second.unseen) == (("Do it.", "Do it now."), ("Please do it.",))
 
 
-def test_fingerprint_follows_the_contents(root):
-    before = find_episodes(root)[0].frames.fingerprint()
-    assert before == find_episodes(root)[0].frames.fingerprint()
-    rewrite(root, lambda content: content["observation"]["head_camera"]["rgb"].fill(0), frame=11)
-    assert find_episodes(root)[0].frames.fingerprint() != before
+def test_the_checksum_follows_every_frame(root):
+    before = find_episodes(root)[0].frames.checksum()
+    assert before == find_episodes(root)[0].frames.checksum()
+    rewrite(root, lambda content: content["observation"]["head_camera"]["rgb"].fill(0), frame=4)
+    assert find_episodes(root)[0].frames.checksum() != before
 
 
 class Malicious:
@@ -149,32 +158,35 @@ def wrong_instructions(root):
     (root / "instructions" / f"{TASK}.json").write_text('{"instructions": "Do it."}')
 
 
-def second_folder(root):
-    write_episode(root, TASK, 0, 1, folder="{task}_pkl")
-
-
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "bad", "message"),
     [
-        (remove_frame, r"episode0: gap in the frame numbers: 5\.pkl is missing"),
-        (empty_episode, "episode2: empty episode"),
-        (remove_instructions, r"instructions/block_hammer_beat\.json: no instructions"),
-        (break_instructions, r"instructions/block_hammer_beat\.json: unreadable JSON"),
-        (wrong_instructions, r"instructions/block_hammer_beat\.json: 'instructions' is not a list"),
-        (second_folder, "a second folder of the task"),
+        (remove_frame, [0], r"episode0: gap in the frame numbers: 5\.pkl is missing"),
+        (empty_episode, [2], "episode2: empty episode"),
+        (remove_instructions, [0, 1], r"instructions/block_hammer_beat\.json: no instructions"),
+        (break_instructions, [0, 1], r"instructions/block_hammer_beat\.json: unreadable JSON"),
+        (wrong_instructions, [0, 1], r"instructions/block_hammer_beat\.json: 'instructions' is not a list"),
     ],
 )
-def test_unusable_folders_are_named_before_any_frame_is_read(root, damage, message):
-    assert find_episodes(root)
+def test_unusable_episodes_are_named_before_any_frame_is_read(root, damage, bad, message):
     damage(root)
-    with pytest.raises(EpisodeError, match=message):
-        find_episodes(root)
+    source = open_source(root)
+    assert [(error.task, error.number) for error in source.bad] == [(TASK, number) for number in bad]
+    assert [episode.number for episode in source.episodes] == [number for number in (0, 1) if number not in bad]
+    for error in source.bad:
+        assert re.search(message, str(error))
+        assert str(error) == f"{error.path}: {error.reason}"
 
 
-def test_a_source_without_episodes_is_named(tmp_path):
-    with pytest.raises(EpisodeError, match="no episodes"):
-        find_episodes(tmp_path)
-    with pytest.raises(EpisodeError, match="no such folder"):
-        find_episodes(tmp_path / "missing")
-    with pytest.raises(EpisodeError, match="not an episode folder"):
-        read_episode(tmp_path)
+def test_two_folders_of_one_task_are_refused(root):
+    write_episode(root, TASK, 0, 1, folder="{task}_pkl")
+    with pytest.raises(EpisodeError, match="a second folder of the task"):
+        open_source(root)
+
+
+def test_a_pickle_too_large_for_a_frame_is_not_read(root):
+    path = root / f"{TASK}_D435_pkl" / "episode0" / "1.pkl"
+    with path.open("ab") as file:
+        file.truncate(2**40)  # takes no room on disk
+    with pytest.raises(EpisodeError, match=r"1\.pkl: larger than 256 MiB"):
+        list(find_episodes(root)[0].read())
