@@ -1,9 +1,7 @@
 """FramePredictor: a camera frame and an instruction in, the frame `horizon` steps later out. No ROS in it."""
 
-import inspect
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,18 +10,17 @@ import torch
 from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
 from framepred_ros.compositing import Compositing, composite, denoise, motion_mask, resize_frame, to_uint8
 from framepred_ros.loading import load_pipeline, resolve_device
+from framepred_ros.sampling import SAMPLERS
 
 SMALLEST_SIDE = 64
-CACHED_INSTRUCTIONS = 64
 
 
 class FramePredictor:
     """Predicts the camera frame `horizon` steps ahead from the current frame and an instruction.
 
-    The arithmetic is that of `diffusers.StableDiffusionInstructPix2PixPipeline`, which opens the same checkpoint
-    folders and serves as the reference in the tests. What is added: instructions are encoded once, guidance costs
-    nothing when it is off, and the camera's own pixels are kept where nothing moves. Calls from several threads take
-    turns.
+    The engine samples the future frame's latents: "fast" is `framepred_ros.sampling.FastSampler`, "diffusers" calls the
+    stock pipeline and is what the fast one is checked against. The rest is common to both: what moves is decoded, and
+    the camera's own pixels are kept where nothing does. Calls from several threads take turns.
 
     Attributes:
         info: the checkpoint's settings (`framepred_ros.checkpoint.CheckpointInfo`).
@@ -31,17 +28,23 @@ class FramePredictor:
         dtype: torch dtype the model runs in.
     """
 
-    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo, engine: str = "fast"):
+        if engine not in SAMPLERS:
+            raise ValueError(f"engine must be one of {', '.join(SAMPLERS)}, not {engine!r}")
+        _check_resolution(info, vae)
         self.vae, self.text_encoder, self.unet = vae.eval(), text_encoder.eval(), unet.eval()
         self.tokenizer, self.scheduler, self.info = tokenizer, scheduler, info
         self.device, self.dtype = unet.device, unet.dtype
-        self._embeddings = OrderedDict()
+        self.sampler = SAMPLERS[engine](vae, text_encoder, tokenizer, unet, scheduler, info)
         self._lock = threading.Lock()
-        _check_resolution(info, vae)
 
     @classmethod
     def from_pretrained(
-        cls, folder_or_id: str | os.PathLike, device: str = "auto", dtype: torch.dtype | None = None
+        cls,
+        folder_or_id: str | os.PathLike,
+        device: str = "auto",
+        dtype: torch.dtype | None = None,
+        engine: str = "fast",
     ) -> "FramePredictor":
         """Loads a checkpoint folder, or a Hugging Face hub id of InstructPix2Pix weights.
 
@@ -49,17 +52,19 @@ class FramePredictor:
             folder_or_id: a folder in diffusers' layout, with or without `framepred.json`, or "owner/name".
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA device when there is one.
             dtype: float16 on CUDA and float32 on CPU when None.
+            engine: "fast", or "diffusers" for the stock pipeline.
 
         Raises:
             FileNotFoundError: no such folder, or the hub does not answer.
-            ValueError: the folder's files are not valid, or the device is not there.
+            ValueError: the folder's files are not valid, the device is not there, or the engine is unknown.
         """
         folder = resolve_checkpoint(folder_or_id)
         info = read_checkpoint_info(folder)
         device = resolve_device(device)
         dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
         pipeline = load_pipeline(folder, device, dtype)
-        return cls(pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, pipeline.unet, pipeline.scheduler, info)
+        parts = pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, pipeline.unet, pipeline.scheduler
+        return cls(*parts, info, engine)
 
     @property
     def horizon(self) -> int:
@@ -117,8 +122,7 @@ class FramePredictor:
         if not images:
             return []
         with self._lock, torch.inference_mode():
-            current = self.encode(images)
-            predicted = self.predict_latents(current, instructions, steps, seed or 0)
+            current, predicted = self.sampler.sample(self._pixels(images), instructions, steps, seed or 0)
             return self._render(images, current, predicted)
 
     def reconstruct(self, image: np.ndarray) -> np.ndarray:
@@ -132,90 +136,13 @@ class FramePredictor:
         """
         check_image(image)
         with self._lock, torch.inference_mode():
-            decoded = self._decode(self.encode([image]))[0]
+            decoded = self._decode(self.vae.encode(self._pixels([image])).latent_dist.mode())[0]
         return to_uint8(resize_frame(decoded, image.shape[:2]))
 
-    def encode(self, images: Sequence[np.ndarray]) -> torch.Tensor:
-        """Latents of frames at the model's resolution.
-
-        Args:
-            images: uint8 RGB (H, W, 3) each.
-
-        Returns:
-            (N, C, h, w), the autoencoder's mode, not multiplied by its scaling factor.
-        """
+    def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
+        """Frames, uint8 RGB (H, W, 3) each, at the model's resolution: (N, 3, h, w) in [-1, 1]."""
         batch = np.stack([resize_frame(image, self.info.resolution) for image in images])
-        pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
-        return self.vae.encode(pixels).latent_dist.mode()
-
-    def predict_latents(
-        self, current: torch.Tensor, instructions: Sequence[str], steps: int, seed: int = 0
-    ) -> torch.Tensor:
-        """Runs the sampler as the reference pipeline does.
-
-        Args:
-            current: (N, C, h, w), the current frames' latents from `encode`.
-            instructions: N instructions.
-
-        Returns:
-            (N, C, h, w), the sampled latents in the scheduler's scale: the future frame's, or the change, as
-            `info.prediction_target` says.
-        """
-        guided = (self.info.guidance_scale, self.info.image_guidance_scale) != (1.0, 1.0)
-        embeddings = torch.cat([self._embed(instruction) for instruction in instructions])
-        condition = current
-        if guided:  # in the pipeline's order: text and image, image only, neither
-            empty = self._embed("").expand_as(embeddings)
-            embeddings = torch.cat([embeddings, empty, empty])
-            condition = torch.cat([current, current, torch.zeros_like(current)])
-        generators = [torch.Generator().manual_seed(seed) for _ in instructions]
-        self.scheduler.set_timesteps(steps, device=self.device)
-        if steps == 1 and not self.info.one_step_noise:
-            latents = torch.zeros_like(current)
-        else:
-            latents = self._initial_noise(current, generators) * self.scheduler.init_noise_sigma
-        extra = _accepted_arguments(self.scheduler.step, eta=0.0, generator=generators)
-        for timestep in self.scheduler.timesteps:
-            sample = torch.cat([latents] * 3) if guided else latents
-            sample = torch.cat([self.scheduler.scale_model_input(sample, timestep), condition], dim=1)
-            output = self.unet(sample, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
-            if guided:
-                output = self._guide(output)
-            latents = self.scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
-        return latents
-
-    def _initial_noise(self, current, generators):
-        # One generator per frame, drawn on the CPU: the same on every device and whatever the batch.
-        return torch.stack(
-            [torch.randn(current.shape[1:], generator=each, dtype=self.dtype) for each in generators]
-        ).to(self.device)
-
-    def _guide(self, output):
-        """InstructPix2Pix equation 3."""
-        with_text, image_only, neither = output.chunk(3)
-        return (
-            neither
-            + self.info.guidance_scale * (with_text - image_only)
-            + self.info.image_guidance_scale * (image_only - neither)
-        )
-
-    def _embed(self, instruction: str) -> torch.Tensor:
-        """The text encoder's output (1, length, hidden), kept for the most recent instructions."""
-        if instruction in self._embeddings:
-            self._embeddings.move_to_end(instruction)
-            return self._embeddings[instruction]
-        tokens = self.tokenizer(
-            instruction,
-            padding="max_length",
-            max_length=self.tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
-        embedding = self.text_encoder(tokens.input_ids.to(self.device))[0].to(self.dtype)
-        self._embeddings[instruction] = embedding
-        if len(self._embeddings) > CACHED_INSTRUCTIONS:
-            self._embeddings.popitem(last=False)
-        return embedding
+        return torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
 
     def _render(self, images, current, predicted) -> list[np.ndarray]:
         predicted = predicted / self.vae.config.scaling_factor
@@ -287,9 +214,3 @@ def _check_resolution(info: CheckpointInfo, vae) -> None:
         raise ValueError(
             f"resolution {list(info.resolution)} in framepred.json must be multiples of the autoencoder's {factor}"
         )
-
-
-def _accepted_arguments(function, **candidates) -> dict:
-    """Schedulers' `step` methods take different arguments; the reference pipeline selects them the same way."""
-    accepted = inspect.signature(function).parameters
-    return {name: value for name, value in candidates.items() if name in accepted}

@@ -39,9 +39,14 @@ def reference_latents(folder, image, noise_of, **call):
 
 
 def own_latents(folder, image, steps, seed):
-    predictor = FramePredictor.from_pretrained(folder, device="cpu")
+    return sample(FramePredictor.from_pretrained(folder, device="cpu"), image, steps, seed)[1]
+
+
+def sample(predictor, image, steps=1, seed=0):
+    """Latents of the current frame, and the sampled ones; `image` has the model's resolution."""
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
     with torch.inference_mode():
-        return predictor.predict_latents(predictor.encode([image]), [INSTRUCTION], steps, seed)
+        return predictor.sampler.sample(pixels, [INSTRUCTION], steps, seed)
 
 
 def test_one_step_equals_the_stock_pipeline(small):
@@ -81,12 +86,36 @@ def test_ancestral_sampler_equals_the_stock_pipeline(tmp_path):
     torch.testing.assert_close(own_latents(folder, image, steps=4, seed=5), expected, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_fast_engine_predicts_what_the_stock_pipeline_does(tmp_path, steps):
+    images = [make_image(seed=1), make_image(120, 160, seed=2)]
+    instructions = [INSTRUCTION, "stack the black block on the red block"]
+    for folder in (
+        make_tiny_checkpoint(tmp_path / "small", one_step_noise=False, difference_channels=3),
+        make_tiny_full_checkpoint(tmp_path / "full", guidance_scale=4.0, image_guidance_scale=1.5),
+    ):
+        fast, reference = (FramePredictor.from_pretrained(folder, "cpu", engine=name) for name in ("fast", "diffusers"))
+        expected = reference.predict_batch(images, instructions, steps=steps, seed=3)
+        for frame, other in zip(fast.predict_batch(images, instructions, steps=steps, seed=3), expected, strict=True):
+            assert np.abs(frame.astype(int) - other).max() <= 1
+
+
+def test_the_stock_pipeline_is_refused_where_it_would_leave_guidance_out(tmp_path):
+    folder = make_tiny_full_checkpoint(tmp_path, guidance_scale=1.0, image_guidance_scale=1.5)
+    with pytest.raises(ValueError, match="guidance off for the scales 1 and 1.5"):
+        FramePredictor.from_pretrained(folder, device="cpu", engine="diffusers")
+
+
+def test_an_unknown_engine_is_refused(small):
+    with pytest.raises(ValueError, match="engine must be one of fast, diffusers, not 'warp'"):
+        FramePredictor.from_pretrained(small, device="cpu", engine="warp")
+
+
 def test_the_difference_is_added_to_the_current_frame(tmp_path):
     image = make_image()
     predictor = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path, compositing=None), device="cpu")
+    current, change = sample(predictor, image)
     with torch.inference_mode():
-        current = predictor.encode([image])
-        change = predictor.predict_latents(current, [INSTRUCTION], steps=1)
         decoded = predictor.vae.decode(current + change).sample[0].permute(1, 2, 0)
     expected = ((decoded + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).numpy()
     assert np.array_equal(predictor.predict(image, INSTRUCTION), expected)
@@ -96,9 +125,8 @@ def test_channels_outside_the_difference_are_the_future_frames_own(tmp_path):
     image = make_image()
     folder = make_tiny_checkpoint(tmp_path, compositing=None, difference_channels=3)
     predictor = FramePredictor.from_pretrained(folder, device="cpu")
+    current, predicted = sample(predictor, image)
     with torch.inference_mode():
-        current = predictor.encode([image])
-        predicted = predictor.predict_latents(current, [INSTRUCTION], steps=1)
         future = torch.cat([predicted[:, :3] + current[:, :3], predicted[:, 3:]], dim=1)
         decoded = predictor.vae.decode(future).sample[0].permute(1, 2, 0)
     expected = ((decoded + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).numpy()
@@ -151,8 +179,8 @@ def test_an_instruction_is_encoded_once_and_old_ones_are_forgotten(small):
     assert len(calls) == 1
     for number in range(70):
         with torch.inference_mode():
-            predictor._embed(f"instruction {number}")
-    assert len(predictor._embeddings) == 64
+            predictor.sampler.embed(f"instruction {number}")
+    assert len(predictor.sampler._embeddings) == 64
     predictor.predict(make_image(), INSTRUCTION)
     assert len(calls) == 72
 

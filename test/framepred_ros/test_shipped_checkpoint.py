@@ -53,8 +53,8 @@ def test_diffusers_own_pipeline_opens_it_and_agrees(shipped):
     pipeline.set_progress_bar_config(disable=True)
     frame = next(item for item in EpisodeBag(episodes_by_task()[TASKS[0]]).read() if isinstance(item, BagFrame)).rgb
     with torch.inference_mode():
-        current = shipped.encode([frame])
-        expected = shipped.predict_latents(current, ["hit the block"], steps=1)
+        pixels = torch.from_numpy(frame).permute(2, 0, 1)[None] / 127.5 - 1
+        current, expected = shipped.sampler.sample(pixels, ["hit the block"], steps=1, seed=0)
         start = torch.zeros_like(current)
     latents = pipeline(
         "hit the block",

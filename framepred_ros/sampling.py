@@ -1,0 +1,177 @@
+"""From the current frame and an instruction to sampled latents: the fast way, and diffusers' own pipeline.
+
+Both have one method, `sample`. The arithmetic is the same; the reference is there to check the fast one against.
+"""
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+
+from framepred_ros.checkpoint import CheckpointInfo
+
+CACHED_INSTRUCTIONS = 64
+
+
+class Sampler(Protocol):
+    """Samples latents of the future frame."""
+
+    def sample(
+        self, pixels: torch.Tensor, instructions: Sequence[str], steps: int, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encodes the current frames and samples what follows.
+
+        Args:
+            pixels: (N, 3, H, W) in [-1, 1], the model's dtype, device and resolution.
+            instructions: N instructions.
+            steps: sampling steps.
+            seed: of the noise, which is the same for every frame, device and batch size.
+
+        Returns:
+            (N, C, h, w) each: the current frames' latents, the autoencoder's mode without its scaling factor; and the
+            sampled latents in the scheduler's scale, which are the future frame's, or the change, as
+            `CheckpointInfo.prediction_target` says.
+        """
+        ...
+
+
+class FastSampler:
+    """The arithmetic of `diffusers.StableDiffusionInstructPix2PixPipeline` without what a live camera need not repeat.
+
+    Instructions are encoded once, all frames share each pass through the UNet, and guidance is one batched pass, or
+    nothing where both scales are 1.
+    """
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        self.vae, self.text_encoder, self.tokenizer, self.unet = vae, text_encoder, tokenizer, unet
+        self.scheduler, self.info = scheduler, info
+        self._embeddings = OrderedDict()
+
+    def sample(self, pixels, instructions, steps, seed):
+        """See `Sampler.sample`."""
+        current = self.vae.encode(pixels).latent_dist.mode()
+        guided = (self.info.guidance_scale, self.info.image_guidance_scale) != (1.0, 1.0)
+        embeddings = torch.cat([self.embed(instruction) for instruction in instructions])
+        condition = current
+        if guided:  # in the pipeline's order: text and image, image only, neither
+            empty = self.embed("").expand_as(embeddings)
+            embeddings = torch.cat([embeddings, empty, empty])
+            condition = torch.cat([current, current, torch.zeros_like(current)])
+        # One generator per frame, as if each were sampled alone.
+        generators = [torch.Generator().manual_seed(seed) for _ in instructions]
+        self.scheduler.set_timesteps(steps, device=current.device)
+        latents = initial_latents(current, generators, self.scheduler, self.info, steps)
+        extra = _accepted_arguments(self.scheduler.step, eta=0.0, generator=generators)
+        for timestep in self.scheduler.timesteps:
+            sample = torch.cat([latents] * 3) if guided else latents
+            sample = torch.cat([self.scheduler.scale_model_input(sample, timestep), condition], dim=1)
+            output = self.unet(sample, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
+            if guided:
+                output = self._guide(output)
+            latents = self.scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
+        return current, latents
+
+    def embed(self, instruction: str) -> torch.Tensor:
+        """The text encoder's output (1, length, hidden), kept for the most recent instructions."""
+        if instruction in self._embeddings:
+            self._embeddings.move_to_end(instruction)
+            return self._embeddings[instruction]
+        tokens = self.tokenizer(
+            instruction,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        embedding = self.text_encoder(tokens.input_ids.to(self.unet.device))[0].to(self.unet.dtype)
+        self._embeddings[instruction] = embedding
+        if len(self._embeddings) > CACHED_INSTRUCTIONS:
+            self._embeddings.popitem(last=False)
+        return embedding
+
+    def _guide(self, output):
+        """InstructPix2Pix equation 3."""
+        with_text, image_only, neither = output.chunk(3)
+        return (
+            neither
+            + self.info.guidance_scale * (with_text - image_only)
+            + self.info.image_guidance_scale * (image_only - neither)
+        )
+
+
+class ReferenceSampler:
+    """`diffusers.StableDiffusionInstructPix2PixPipeline`, called once per frame.
+
+    Raises:
+        ValueError: the checkpoint's guidance scales are ones for which the pipeline silently leaves guidance out.
+    """
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        from diffusers import StableDiffusionInstructPix2PixPipeline
+
+        scales = info.guidance_scale, info.image_guidance_scale
+        if scales != (1.0, 1.0) and not (scales[0] > 1 and scales[1] >= 1):
+            raise ValueError(
+                f"the pipeline switches guidance off for the scales {scales[0]:g} and {scales[1]:g} of this "
+                "checkpoint: it needs a guidance_scale above 1 and an image_guidance_scale of at least 1"
+            )
+        self.vae, self.info = vae, info
+        self.pipeline = StableDiffusionInstructPix2PixPipeline(
+            vae=vae,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            unet=unet,
+            scheduler=scheduler,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        self.pipeline.set_progress_bar_config(disable=True)
+
+    def sample(self, pixels, instructions, steps, seed):
+        """See `Sampler.sample`."""
+        current = self.vae.encode(pixels).latent_dist.mode()
+        sampled = [
+            self._call(image[None], latents[None], instruction, steps, seed)
+            for image, latents, instruction in zip(pixels, current, instructions, strict=True)
+        ]
+        return current, torch.cat(sampled)
+
+    def _call(self, pixels, current, instruction, steps, seed):
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.zeros_like(current) if starts_from_zeros(self.info, steps) else None  # None: the pipeline's noise
+        return self.pipeline(
+            instruction,
+            image=(pixels + 1) / 2,
+            num_inference_steps=steps,
+            guidance_scale=self.info.guidance_scale,
+            image_guidance_scale=self.info.image_guidance_scale,
+            generator=generator,
+            latents=start,
+            output_type="latent",
+        ).images
+
+
+SAMPLERS: dict[str, type] = {"fast": FastSampler, "diffusers": ReferenceSampler}
+"""By the name of the engine."""
+
+
+def starts_from_zeros(info: CheckpointInfo, steps: int) -> bool:
+    """Whether sampling starts from zeros instead of noise (`CheckpointInfo.one_step_noise`)."""
+    return steps == 1 and not info.one_step_noise
+
+
+def initial_latents(current, generators, scheduler, info: CheckpointInfo, steps: int) -> torch.Tensor:
+    """The latents (N, C, h, w) that sampling starts from, drawn on the CPU: the same on every device."""
+    if starts_from_zeros(info, steps):
+        return torch.zeros_like(current)
+    noise = [torch.randn(current.shape[1:], generator=each, dtype=current.dtype) for each in generators]
+    return torch.stack(noise).to(current.device) * scheduler.init_noise_sigma
+
+
+def _accepted_arguments(function, **candidates) -> dict:
+    """Schedulers' `step` methods take different arguments; the reference pipeline selects them the same way."""
+    accepted = inspect.signature(function).parameters
+    return {name: value for name, value in candidates.items() if name in accepted}
