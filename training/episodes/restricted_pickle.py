@@ -14,15 +14,32 @@ import math
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 # A number type as NumPy's pickles spell it: boolean, integer, unsigned, float or complex, and bytes per item.
 _NUMBER_TYPE = re.compile(r"[biufc]\d{1,2}|\?")
-_MEMO_OPCODES = {"PUT", "BINPUT", "LONG_BINPUT"}
 _BYTE_ORDERS = {"<", ">", "=", "|"}
+
+_TUPLE_OPCODES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"}
+_PUT_OPCODES = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+_GET_OPCODES = {"GET", "BINGET", "LONG_BINGET"}
+# Whatever Python's pickler memoizes, it has just created with one of these.
+_MEMOIZED_OPCODES = {
+    *_TUPLE_OPCODES,
+    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    *("EMPTY_DICT", "EMPTY_LIST", "EMPTY_SET", "LIST", "DICT"),
+    *("GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ", "NEWOBJ_EX"),
+}
+
+# A RoboTwin frame has some 300 opcodes, of which 90 make tuples.
+_MAX_OPCODES = 1_000_000
+_MAX_TUPLES = 10_000
+_MAX_DIMENSIONS = 32
+_LARGEST_SIDE = 2**31
 
 
 class ForbiddenNameError(pickle.UnpicklingError):
@@ -42,7 +59,7 @@ def loads(data: bytes) -> Any:
     """
     try:
         _check_structure(data)
-        return _Unpickler(io.BytesIO(data)).load()
+        return _Unpickler(data).load()
     except pickle.UnpicklingError:
         raise
     except Exception as error:  # malformed opcodes raise nearly anything: IndexError, KeyError, MemoryError, ...
@@ -50,14 +67,30 @@ def loads(data: bytes) -> Any:
 
 
 def _check_structure(data: bytes) -> None:
-    """Refuses truncated pickles, and those that would make the unpickler allocate memory out of proportion."""
+    """Refuses truncated pickles, and those whose loading would take memory or time out of proportion to their size."""
     try:
-        for opcode, argument, _ in pickletools.genops(data):
-            # The unpickler's memo is an array as long as its largest index, which may be 2^32.
-            if opcode.name in _MEMO_OPCODES and argument > len(data):
-                raise pickle.UnpicklingError("malformed pickle: memo index out of range")
+        _check_opcodes((opcode.name, argument) for opcode, argument, _ in pickletools.genops(data))
     except ValueError as error:
         raise pickle.UnpicklingError("truncated or malformed pickle") from error
+
+
+def _check_opcodes(opcodes: Iterable[tuple[str, Any]]) -> None:
+    previous, tuples = "", 0
+    memo: dict[int, bool] = {}  # whether a tuple, by index
+    for count, (name, argument) in enumerate(opcodes, start=1):
+        if name in _PUT_OPCODES:
+            index = len(memo) if name == "MEMOIZE" else argument
+            # The unpickler's memo is an array as long as its largest index, which may be 2^32.
+            if previous not in _MEMOIZED_OPCODES or index > count:
+                raise pickle.UnpicklingError("malformed pickle: it memorizes what Python's pickler would not")
+            memo[index] = memo.get(index, False) or previous in _TUPLE_OPCODES
+        tuples += name in _TUPLE_OPCODES
+        # Tuples of shared tuples take exponential time to hash or compare, and deep ones overflow the C stack.
+        if name == "DUP" or (name in _GET_OPCODES and memo.get(argument)) or tuples > _MAX_TUPLES:
+            raise pickle.UnpicklingError("its tuples are shared, or far too many for a recorded frame")
+        if count > _MAX_OPCODES:
+            raise pickle.UnpicklingError(f"more than {_MAX_OPCODES:,} items, far too many for a recorded frame")
+        previous = previous if name == "FRAME" else name
 
 
 class ArrayRecord:
@@ -81,12 +114,13 @@ class ArrayRecord:
             raise pickle.UnpicklingError("malformed array: it has no dtype")
         dtype = self._dtype.to_dtype()
         shape = self._shape
-        if not isinstance(shape, tuple) or not all(isinstance(side, int) and side >= 0 for side in shape):
+        sides_valid = isinstance(shape, tuple) and all(isinstance(side, int) and side >= 0 for side in shape)
+        if not sides_valid or len(shape) > _MAX_DIMENSIONS:
             raise pickle.UnpicklingError("malformed array: its shape is not a tuple of sizes")
         if not isinstance(self._data, bytes | bytearray):
             raise pickle.UnpicklingError("malformed array: its data are not bytes")
-        if len(self._data) != math.prod(shape) * dtype.itemsize:
-            raise pickle.UnpicklingError(f"malformed array: {len(self._data)} bytes do not fit its shape {shape}")
+        if len(self._data) != math.prod(shape) * dtype.itemsize or max(shape, default=0) > _LARGEST_SIDE:
+            raise pickle.UnpicklingError(f"malformed array: {len(self._data)} bytes do not fit its shape")
         array = np.frombuffer(self._data, dtype).reshape(shape, order="F" if self._fortran else "C")
         return array.astype(dtype.newbyteorder("="), copy=False)
 
@@ -149,13 +183,6 @@ def _dtype(code: Any, _align: Any = False, _copy: Any = False) -> DtypeRecord:
     return DtypeRecord(code)
 
 
-def _encode(text: Any, encoding: Any) -> bytes:
-    """Protocol 2 and older spell bytes as Latin-1 text."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("malformed pickle: bytes in an unknown spelling")
-    return text.encode("latin1")
-
-
 # NumPy 1 (RoboTwin runs on Python 3.8) says numpy.core, NumPy 2 says numpy._core.
 _NAMES = {
     "numpy._core.multiarray._reconstruct": _Name(_reconstruct),
@@ -163,14 +190,28 @@ _NAMES = {
     "numpy._core.numeric._frombuffer": _Name(_from_buffer),
     "numpy.ndarray": _Name(),
     "numpy.dtype": _Name(_dtype),
-    "_codecs.encode": _Name(_encode),
 }
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes):
+        super().__init__(io.BytesIO(data))
+        self._unspelled = len(data)
+
     def find_class(self, module: str, name: str) -> _Name:
         key = f"{re.sub(r'^numpy[.]core[.]', 'numpy._core.', module)}.{name}"
+        if key == "_codecs.encode":
+            return _Name(self._encode)
         try:
             return _NAMES[key]
         except KeyError:
             raise ForbiddenNameError(f"{module}.{name}") from None
+
+    def _encode(self, text: Any, encoding: Any) -> bytes:
+        """Protocol 2 and older spell bytes as Latin-1 text. All together cannot be more than the file has."""
+        if not isinstance(text, str) or encoding != "latin1":
+            raise pickle.UnpicklingError("malformed pickle: bytes in an unknown spelling")
+        self._unspelled -= len(text)
+        if self._unspelled < 0:
+            raise pickle.UnpicklingError("malformed pickle: it spells the same bytes again and again")
+        return text.encode("latin1")
