@@ -1,0 +1,107 @@
+"""RoboTwin since 2026 (XPolicyLab layout v1.0): one HDF5 file per episode, with the instructions inside.
+
+    data/{task_config}/{task}/{embodiment}/data/episode_0000000.hdf5             as collected
+    data/{task_config}/{task}/{embodiment}/instruction/episode_0000000.json      {"seen": [...], "unseen": [...]}
+    data/RoboTwin/{task}/{embodiment}/data/episode_0000000.hdf5                  as downloaded, or converted from 2.0
+
+    vision/{camera}/colors        (N - 1,) JPEG byte strings of an episode of N frames
+    instructions, instruction     a string with a JSON list, or strings
+    additional_info/frequency     simulation steps per frame
+
+RoboTwin pairs each state with the action that leads to the next one, so an episode's last picture (the success) is not
+in the file; it is one frame shorter than in RoboTwin 1.0 and 2.0. `frequency` is no frequency: it holds `save_freq`,
+the number of simulation steps of 1/250 s from one frame to the next.
+
+Upstream: RoboTwin-Platform/RoboTwin, branch main: envs/utils/pkl2hdf5.py (`create_xpolicylab_hdf5`),
+scripts/collect_data.py, scripts/process_data_xpolicylab.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from training.episodes.episode import Episode, EpisodeError
+from training.episodes.files import read_json, reading
+from training.episodes.hdf5 import camera_frames, find_object, open_hdf5
+from training.episodes.hdf5_tree import Hdf5Tree
+from training.episodes.instructions import Phrasings, phrasings
+from training.episodes.reader import Listing, Reader, SourceOptions, attempt
+
+DEFAULT_CAMERA = "cam_head"
+FORMAT_VERSION = "v1.0"
+
+_SIMULATION_STEP = 1 / 250  # seconds
+_STEPS_PER_FRAME = 15  # save_freq in all of RoboTwin's task configurations
+_MAX_INSTRUCTIONS = 10_000
+
+_TREE = Hdf5Tree(re.compile(r"episode_(\d{7})\.hdf5", re.ASCII))
+
+
+def list_episodes(path: Path, options: SourceOptions) -> Listing:
+    """Lists the episodes; `options.camera` is a key under `vision`.
+
+    An episode is unusable if its file is damaged, of another version, or lacks the camera, or if it has no instruction.
+
+    Raises:
+        EpisodeError: several configurations or embodiments of one task.
+    """
+    camera = options.camera or DEFAULT_CAMERA
+    entries = [
+        attempt(task, number, partial(_open_episode, task, number, file, camera))
+        for task, number, file in _TREE.episodes(path)
+    ]
+    return Listing(camera, entries)
+
+
+READER = Reader("{task}/{embodiment}/data/episode_0000000.hdf5", _TREE.contains_any, list_episodes)
+
+
+def _open_episode(task: str, number: int, file: Path, camera: str) -> Episode:
+    with open_hdf5(file) as root:
+        version = _strings(root, "data_format_version", file)
+        if version not in ([], [FORMAT_VERSION]):
+            raise EpisodeError(file, f"format version {version[0]!r}; this reader knows {FORMAT_VERSION}")
+        frames = camera_frames(root, file, "vision/{}/colors", camera)
+        step_duration = _steps_per_frame(root, file) * _SIMULATION_STEP
+        seen, unseen = _phrasings(root, file)
+    return Episode(task, number, frames, step_duration, seen, unseen, file)
+
+
+def _steps_per_frame(root: h5py.File, path: Path) -> int:
+    dataset = find_object(root, "additional_info/frequency", path)
+    if dataset is None:
+        return _STEPS_PER_FRAME
+    with reading(path, "additional_info/frequency cannot be read"):
+        value = dataset[()]
+        if not np.issubdtype(dataset.dtype, np.integer) or np.ndim(value) or not 0 < value < 250:
+            raise EpisodeError(path, f"additional_info/frequency is {value}, expected simulation steps per frame")
+    return int(value)
+
+
+def _phrasings(root: h5py.File, path: Path) -> Phrasings:
+    """Those of the JSON file beside the episode, which alone has unseen ones; else those inside."""
+    beside = path.resolve().parent.parent / "instruction" / f"{path.stem}.json"
+    if beside.exists():
+        return phrasings(read_json(beside), beside)
+    inside = _strings(root, "instructions", path) or _strings(root, "instruction", path)
+    return phrasings({"instructions": [text for text in inside if text.strip()]}, path, "instructions")
+
+
+def _strings(root: h5py.File, name: str, path: Path) -> list[str]:
+    """The strings of a scalar (which may spell a JSON list) or array; none if there is no such dataset."""
+    dataset = find_object(root, name, path)
+    if dataset is None:
+        return []
+    with reading(path, f"{name} cannot be read"):
+        if h5py.check_string_dtype(dataset.dtype) is None or dataset.size > _MAX_INSTRUCTIONS:
+            raise EpisodeError(path, f"{name} is {dataset.dtype} {dataset.shape}, expected strings")
+        texts = dataset.asstr()[()]
+        if isinstance(texts, str):
+            texts = json.loads(texts) if texts.lstrip().startswith("[") else [texts]
+        return [str(text) for text in texts]

@@ -1,0 +1,55 @@
+"""RoboTwin 2.0: one HDF5 file per episode.
+
+    data/{task}/{task_config}/data/episode{i}.hdf5              observation/{camera}/rgb: (N,) JPEG byte strings
+    data/{task}/{task_config}/instructions/episode{i}.json      {"seen": [...], "unseen": [...]}
+
+Upstream: RoboTwin-Platform/RoboTwin, branch stable_2.0: script/collect_data.py, envs/utils/pkl2hdf5.py,
+description/utils/generate_episode_instructions.py.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+from training.episodes.episode import Episode
+from training.episodes.files import read_json
+from training.episodes.hdf5 import camera_frames, open_hdf5
+from training.episodes.hdf5_tree import Hdf5Tree
+from training.episodes.instructions import phrasings
+from training.episodes.reader import Listing, Reader, SourceOptions, attempt
+
+DEFAULT_CAMERA = "head_camera"
+
+# A picture every 15 simulation steps of 1/250 s; the mp4 files beside the episodes say 30 Hz, which is not so.
+STEP_DURATION = 15 / 250
+
+_TREE = Hdf5Tree(re.compile(r"episode(0|[1-9]\d{0,8})\.hdf5", re.ASCII))
+
+
+def list_episodes(path: Path, options: SourceOptions) -> Listing:
+    """Lists the episodes; `options.camera` is a key under `observation`.
+
+    An episode is unusable if its file is damaged or lacks the camera, or its instructions are missing or malformed.
+
+    Raises:
+        EpisodeError: several task configurations of one task.
+    """
+    camera = options.camera or DEFAULT_CAMERA
+    entries = [
+        attempt(task, number, partial(_open_episode, task, number, file, camera))
+        for task, number, file in _TREE.episodes(path)
+    ]
+    return Listing(camera, entries)
+
+
+READER = Reader("{task}/{task_config}/data/episode0.hdf5", _TREE.contains_any, list_episodes)
+
+
+def _open_episode(task: str, number: int, file: Path, camera: str) -> Episode:
+    with open_hdf5(file) as root:
+        frames = camera_frames(root, file, "observation/{}/rgb", camera)
+    instructions = file.resolve().parent.parent / "instructions" / f"episode{number}.json"
+    seen, unseen = phrasings(read_json(instructions), instructions)
+    return Episode(task, number, frames, STEP_DURATION, seen, unseen, file)
