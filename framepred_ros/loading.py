@@ -9,6 +9,7 @@ import torch
 import transformers.utils.logging as transformers_logging
 
 import framepred_ros.patch_autoencoder  # noqa: F401  (diffusers finds the class only in an imported module)
+from framepred_ros.checkpoint_files import check_checkpoint_files
 
 
 def load_pipeline(folder: Path, device: torch.device, dtype: torch.dtype):
@@ -18,8 +19,9 @@ def load_pipeline(folder: Path, device: torch.device, dtype: torch.dtype):
     stored while diffusers does not.
 
     Raises:
-        ValueError: the folder's files are incomplete or damaged; the message names the folder.
+        ValueError: files are incomplete, damaged or not what a checkpoint may hold; the message names folder and file.
     """
+    check_checkpoint_files(folder)
     with quiet_libraries():
         from diffusers import StableDiffusionInstructPix2PixPipeline
 
@@ -29,6 +31,7 @@ def load_pipeline(folder: Path, device: torch.device, dtype: torch.dtype):
                 dtype=dtype,
                 local_files_only=True,
                 use_safetensors=True,
+                trust_remote_code=False,
                 safety_checker=None,  # its false positives black out frames
                 feature_extractor=None,
                 requires_safety_checker=False,
