@@ -1,7 +1,7 @@
 """sensor_msgs/Image and CompressedImage to RGB arrays, and back.
 
 A guard of our own checks what the libraries do not (`step`, padded rows, short data, sizes) and hands a tight,
-native-endian copy of the message to rosbags-image, or to cv_bridge where only that is installed.
+native-endian copy of the message to cv_bridge where a working one is installed, and to rosbags-image elsewhere.
 """
 
 from __future__ import annotations
@@ -91,6 +91,18 @@ def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
     return message
 
 
+def compressed_image_from_rgb(rgb: np.ndarray, header: Header, quality: int) -> CompressedImage:
+    """Return a JPEG sensor_msgs/CompressedImage of an RGB uint8 (height, width, 3) array, under the given header.
+
+    Args:
+        quality: of the JPEG, 1 to 100.
+    """
+    jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
+    message = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")
+    message.data.frombytes(jpeg.reshape(-1))
+    return message
+
+
 def _tight_rows(message: Image) -> np.ndarray:
     """Check a message and return its rows as uint8 (height, width * bytes per pixel), contiguous."""
     height, width, step = int(message.height), int(message.width), int(message.step)
@@ -118,30 +130,23 @@ def _tight_rows(message: Image) -> np.ndarray:
 
 @cache
 def converter() -> Callable[[Any], np.ndarray]:
-    """Return the function that converts a checked image message to RGB: rosbags-image's, or else cv_bridge's.
+    """Return the function that converts a checked image message to RGB: cv_bridge's, or else rosbags-image's.
 
-    rosbags-image comes first because it is pure Python: a cv_bridge built for NumPy 1 breaks on import under NumPy 2
-    (vision_opencv issue 535).
+    A cv_bridge built for NumPy 1 does not work under NumPy 2 (vision_opencv issue 535), so it has to prove itself.
 
     Raises:
-        ImportError: neither library is installed.
+        ImportError: neither library can be used.
     """
     try:
-        from rosbags.image import ImageError, message_to_cvimage
-
-        library_errors, convert = (ImageError, cv2.error), lambda message: message_to_cvimage(message, "rgb8")
-    except ImportError:
+        library_errors, convert = _cv_bridge()
+    except Exception as broken:  # one built for another NumPy raises more than ImportError
         try:
-            from cv_bridge import CvBridge, CvBridgeError
-        except Exception as error:  # a cv_bridge built for another NumPy raises more than ImportError
+            library_errors, convert = _rosbags_image()
+        except ImportError as error:
             raise ImportError(
-                "no image converter: install rosbags-image (pip install rosbags-image) "
-                f"or a cv_bridge built for NumPy {np.__version__} ({error})"
+                f"no image converter: install rosbags-image (pip install rosbags-image, {error}) "
+                f"or a cv_bridge built for NumPy {np.__version__} ({broken})"
             ) from error
-        library_errors, bridge = (CvBridgeError, cv2.error), CvBridge()
-
-        def convert(message: Any) -> np.ndarray:
-            return bridge.imgmsg_to_cv2(message, "rgb8")
 
     def to_rgb(message: Any) -> np.ndarray:
         try:
@@ -150,3 +155,23 @@ def converter() -> Callable[[Any], np.ndarray]:
             raise ImageMessageError(f"encoding '{message.encoding}' cannot be converted to RGB: {error}") from error
 
     return to_rgb
+
+
+def _cv_bridge() -> tuple[tuple[type[Exception], ...], Callable[[Any], np.ndarray]]:
+    from cv_bridge import CvBridge, CvBridgeError
+
+    bridge = CvBridge()
+
+    def convert(message: Any) -> np.ndarray:
+        return bridge.imgmsg_to_cv2(message, "rgb8")
+
+    pixel = Image(height=1, width=1, encoding="bgr8", step=3, data=bytes((1, 2, 3)))
+    if convert(pixel).tolist() != [[[3, 2, 1]]]:
+        raise ImportError("cv_bridge does not convert a pixel of bgr8 to rgb8")
+    return (CvBridgeError, cv2.error), convert
+
+
+def _rosbags_image() -> tuple[tuple[type[Exception], ...], Callable[[Any], np.ndarray]]:
+    from rosbags.image import ImageError, message_to_cvimage
+
+    return (ImageError, cv2.error), lambda message: message_to_cvimage(message, "rgb8")

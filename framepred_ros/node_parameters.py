@@ -1,30 +1,58 @@
 """The nodes' parameters: the only place where their defaults are written.
 
-The launch files make their arguments from this table, and a test compares `config/predictor.yaml` with it.
+The launch files make their arguments from these tables, and tests compare `config/predictor.yaml` and `docs/node.md`
+with them.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.parameter import Parameter
+
+CAMERA_NAME = re.compile(r"[a-z][a-z0-9_]*")  # REP-144
+
+
+class Changeable(str, Enum):
+    """When a parameter may get another value."""
+
+    ANY_TIME = "any time"
+    UNCONFIGURED = "while unconfigured"  # a loaded model, or a topic, keeps what it was made with
+    AT_START = "at start only"
 
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One ROS parameter: its type is that of the default; the range is inclusive."""
+    """One ROS parameter: its type is that of the default; the range is inclusive; a list is one of strings."""
 
     name: str
-    default: bool | int | float | str
+    default: bool | int | float | str | list[str]
     description: str
-    read_only: bool = False
+    unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    changeable: Changeable = Changeable.ANY_TIME
+
+    @property
+    def type_name(self) -> str:
+        """The type as ROS names it."""
+        names = {bool: "bool", int: "integer", float: "double", str: "string", list: "string array"}
+        return names[type(self.default)]
 
     def descriptor(self) -> ParameterDescriptor:
         """Return the descriptor that `ros2 param describe` shows."""
-        descriptor = ParameterDescriptor(description=self.description, read_only=self.read_only)
+        unit = f" In {self.unit}." if self.unit else ""
+        descriptor = ParameterDescriptor(
+            description=f"{self.description}{unit} Changes {self.changeable.value}.",
+            read_only=self.changeable is Changeable.AT_START,
+            additional_constraints=f"one of: {', '.join(self.choices)}" if self.choices else "",
+        )
         if self.minimum is None:
             return descriptor
         if isinstance(self.default, float):
@@ -35,47 +63,133 @@ class ParameterSpec:
             descriptor.integer_range = [IntegerRange(from_value=int(self.minimum), to_value=int(self.maximum), step=1)]
         return descriptor
 
+    def objection(self, value: Any) -> str:
+        """Return what is wrong with a value of the right type and within the range; empty if it is fine."""
+        if self.choices and value not in self.choices:
+            return f"{self.name} must be one of {', '.join(self.choices)}, not '{value}'"
+        if isinstance(self.default, list) and isinstance(value, (list, tuple)):
+            bad = [name for name in value if not CAMERA_NAME.fullmatch(name)]
+            if bad or len(set(value)) < len(value):
+                return f"{self.name} must be different names of letters a-z, digits and underscores, not {list(value)}"
+        return ""
+
 
 PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "checkpoint",
         "",
-        "Checkpoint folder or hub id to predict with; empty: the checkpoint that ships with the package. "
-        "Read when the node configures.",
+        "Checkpoint folder or hub id to predict with; empty: the checkpoint that ships with the package.",
+        changeable=Changeable.UNCONFIGURED,
     ),
     ParameterSpec(
         "device",
         "auto",
-        "Torch device to predict on, such as cpu or cuda:0; auto: a GPU if there is one. "
-        "Read when the node configures.",
+        "Torch device to predict on, such as cpu or cuda:0; auto: a GPU if there is one.",
+        changeable=Changeable.UNCONFIGURED,
     ),
-    ParameterSpec("instruction", "", "The first instruction, used until one arrives on the topic.", read_only=True),
-    ParameterSpec("steps", 0, "Sampling steps per prediction; 0: the checkpoint's own number.", False, 0, 1000),
+    ParameterSpec(
+        "cameras",
+        [],
+        "Names of the cameras to predict for, each with topics under its name; empty: one camera without a name.",
+        changeable=Changeable.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "image_transport",
+        "raw",
+        "How camera frames arrive: raw on image, compressed (JPEG, PNG) on image/compressed.",
+        choices=("raw", "compressed"),
+        changeable=Changeable.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "instruction",
+        "",
+        "The first instruction, used until one arrives on the topic.",
+        changeable=Changeable.AT_START,
+    ),
+    ParameterSpec("steps", 0, "Sampling steps per prediction; 0: the checkpoint's own number.", "", 0, 1000),
     ParameterSpec(
         "seed",
         0,
         "Seed of the noise that every prediction starts from: equal frames give equal predictions.",
-        False,
+        "",
         0,
         2**31 - 1,
     ),
-    ParameterSpec("max_rate", 0.0, "Most predictions per second, in hertz; 0.0: as many as possible.", False, 0, 1000),
-    ParameterSpec("autostart", True, "Configure and activate without being asked.", read_only=True),
+    ParameterSpec(
+        "max_rate", 0.0, "Most predictions per second and camera; 0.0: as many as possible.", "hertz", 0, 1000
+    ),
+    ParameterSpec("lazy", True, "Predict only while somebody subscribes to a prediction or the monitor is on."),
+    ParameterSpec(
+        "step_duration",
+        0.0,
+        "Time from one step to the next; the horizon is this times the checkpoint's steps. 0.0: the checkpoint's own.",
+        "seconds",
+        0,
+        3600,
+        changeable=Changeable.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "stamp",
+        "source",
+        "Stamp of a prediction: source is that of the frame it was made from, predicted is one horizon later.",
+        choices=("source", "predicted"),
+    ),
+    ParameterSpec("jpeg_quality", 90, "Quality of predicted_frame/compressed.", "percent", 1, 100),
+    ParameterSpec("autostart", True, "Configure and activate without being asked.", changeable=Changeable.AT_START),
 )
 CAMERA_PARAMETERS = (
-    ParameterSpec("task", "block_hammer_beat", "Task whose shipped episode is played.", read_only=True),
-    ParameterSpec("bag", "", "Path of a bag to play instead of a shipped episode.", read_only=True),
-    ParameterSpec("bag_topic", "", "Image topic in the bag, needed only if it has several.", read_only=True),
+    ParameterSpec(
+        "task",
+        "block_hammer_beat",
+        "Task whose shipped episode is played.",
+        changeable=Changeable.AT_START,
+    ),
+    ParameterSpec("bag", "", "Path of a bag to play instead of a shipped episode.", changeable=Changeable.AT_START),
+    ParameterSpec(
+        "bag_topic", "", "Image topic in the bag, needed only if it has several.", changeable=Changeable.AT_START
+    ),
     ParameterSpec("loop", False, "Start again at the end of the episode instead of ending."),
     ParameterSpec(
-        "wait_for_subscribers", 0, "Start once this many subscriptions listen to the image topic.", True, 0, 100
+        "wait_for_subscribers",
+        0,
+        "Start once this many subscriptions listen to the image topic.",
+        "",
+        0,
+        100,
+        changeable=Changeable.AT_START,
     ),
 )
-# A loaded model keeps what it was loaded with: these may only change while the node is unconfigured.
-READ_WHEN_CONFIGURING = ("checkpoint", "device")
 
 
-def declare_parameters(node: Any, specs: tuple[ParameterSpec, ...]) -> None:
-    """Declare all parameters of a table on a node; a bad override raises there, naming the parameter."""
-    for spec in specs:
-        node.declare_parameter(spec.name, spec.default, spec.descriptor())
+def declare_parameters(
+    node: Any, specs: Iterable[ParameterSpec], objection: Callable[[ParameterSpec, Any], str] = lambda spec, value: ""
+) -> None:
+    """Declare all parameters of a table on a node; a bad override raises there, naming the parameter.
+
+    Args:
+        objection: asked about each later change to a valid value; returns why it must not be, or an empty text.
+    """
+    by_name = {spec.name: spec for spec in specs}
+    declared = False
+
+    def check(parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            spec = by_name.get(parameter.name)
+            if spec is None:
+                continue
+            reason = spec.objection(parameter.value)
+            if not reason and declared:
+                reason = objection(spec, parameter.value)
+            if reason:
+                return SetParametersResult(successful=False, reason=reason)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(check)
+    for spec in by_name.values():
+        if isinstance(spec.default, list):  # from an empty list rclpy would guess bytes, and reads [] as not set
+            node.declare_parameter(spec.name, Parameter.Type.STRING_ARRAY, spec.descriptor())
+            if not node.get_parameter_or(spec.name).value:
+                node.set_parameters([Parameter(spec.name, Parameter.Type.STRING_ARRAY, spec.default)])
+        else:
+            node.declare_parameter(spec.name, spec.default, spec.descriptor())
+    declared = True

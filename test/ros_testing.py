@@ -5,18 +5,30 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
+import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.executors import SingleThreadedExecutor
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter as NodeParameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from framepred_ros.image_messages import image_from_rgb
+
 DEADLINE = 90.0  # seconds; generous, for a busy machine with two cores
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+INSTRUCTION = "hit the block with the hammer"
 
 
 class Tester(Node):
@@ -58,8 +70,72 @@ class Tester(Node):
         request = ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{transition.upper()}")))
         return self.call(ChangeState, f"{node}/change_state", request).success
 
+    def set_parameter(self, node, name, value):
+        """Set a parameter over its service and return the result."""
+        kinds = {bool: "BOOL", int: "INTEGER", float: "DOUBLE", str: "STRING", list: "STRING_ARRAY"}
+        kind = kinds[type(value)]
+        typed = ParameterValue(type=getattr(ParameterType, f"PARAMETER_{kind}"), **{f"{kind.lower()}_value": value})
+        request = SetParameters.Request(parameters=[Parameter(name=name, value=typed)])
+        return self.call(SetParameters, f"{node}/set_parameters", request).results[0]
+
     def wait_for_state(self, node, state):
         self.wait_until(lambda: self.lifecycle_state(node) == state, f"{node} {state}")
+
+
+class Camera:
+    """Publishes pictures from the test process and collects what is predicted from them."""
+
+    def __init__(self, tester, namespace="", qos=1):
+        self.tester, self.namespace = tester, namespace
+        self.publisher = tester.create_publisher(Image, f"{namespace}image", qos)
+        self.predictions = tester.record(Image, f"{namespace}predicted_frame")
+        self.index = 0
+
+    def wait_for_node(self):
+        self.tester.wait_until(lambda: self.publisher.get_subscription_count() == 1, "the node listens to the camera")
+        topic = f"{self.namespace}predicted_frame"
+        self.tester.wait_until(lambda: self.tester.count_publishers(topic) == 1, "the node publishes")
+
+    def send(self, message):
+        """Publish an image message under the next stamp, which is returned."""
+        self.index += 1
+        message.header = make_header(self.index)
+        self.publisher.publish(message)
+        return stamp_of(message)
+
+    def send_picture(self, picture):
+        return self.send(image_from_rgb(picture, make_header(0)))
+
+    def predict(self, picture):
+        """Send a picture and return the message that is predicted from it."""
+        return self.wait_for_prediction(self.send_picture(picture))
+
+    def wait_for_prediction(self, stamp):
+        self.tester.wait_until(lambda: stamp in map(stamp_of, self.predictions), f"prediction from frame {stamp}")
+        return next(message for message in self.predictions if stamp_of(message) == stamp)
+
+
+@contextmanager
+def predictor_node_here(**parameters):
+    """Run a predictor node in this process, in a ROS context and threads of its own."""
+    from framepred_ros.predictor_node import EXECUTOR_THREADS, PredictorNode
+
+    context = rclpy.Context()
+    rclpy.init(context=context, args=[])
+    overrides = [NodeParameter(name, value=value) for name, value in parameters.items()]
+    node = PredictorNode(context=context, parameter_overrides=overrides)
+    executor = MultiThreadedExecutor(EXECUTOR_THREADS, context=context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        yield node
+    finally:
+        node.stop(DEADLINE)
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
 
 
 class Process:

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import DescribeParameters, SetParameters
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_testing import make_header, make_picture, node_process, stamp_of
+from rcl_interfaces.srv import DescribeParameters
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from ros_testing import INSTRUCTION, LATCHED, Camera, make_header, make_picture, node_process, stamp_of
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -17,37 +16,6 @@ from framepred_ros.image_messages import image_from_rgb, rgb_from_image
 from framepred_ros.node_parameters import PREDICTOR_PARAMETERS
 
 pytestmark = pytest.mark.ros
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-INSTRUCTION = "hit the block with the hammer"
-
-
-class Camera:
-    """Publishes pictures from the test process and collects what is predicted from them."""
-
-    def __init__(self, tester, qos=1):
-        self.tester = tester
-        self.publisher = tester.create_publisher(Image, "image", qos)
-        self.predictions = tester.record(Image, "predicted_frame")
-        self.index = 0
-
-    def wait_for_node(self):
-        self.tester.wait_until(lambda: self.publisher.get_subscription_count() == 1, "the node listens to the camera")
-        self.tester.wait_until(lambda: self.tester.count_publishers("predicted_frame") == 1, "the node publishes")
-
-    def send(self, message):
-        self.index += 1
-        message.header = make_header(self.index)
-        self.publisher.publish(message)
-        return stamp_of(message)
-
-    def predict(self, picture):
-        """Send a picture and return the message that is predicted from it."""
-        stamp = self.send(image_from_rgb(picture, make_header(0)))
-        return self.wait_for_prediction(stamp)
-
-    def wait_for_prediction(self, stamp):
-        self.tester.wait_until(lambda: stamp in map(stamp_of, self.predictions), f"prediction from frame {stamp}")
-        return next(message for message in self.predictions if stamp_of(message) == stamp)
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +40,6 @@ def predictor(tiny_checkpoint):
     return FramePredictor.from_pretrained(tiny_checkpoint, device="cpu")
 
 
-def set_parameter(tester, name, value):
-    kinds = {int: "INTEGER", float: "DOUBLE", str: "STRING"}
-    kind = kinds[type(value)]
-    typed = ParameterValue(type=getattr(ParameterType, f"PARAMETER_{kind}"), **{f"{kind.lower()}_value": value})
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=typed)])
-    return tester.call(SetParameters, "predictor/set_parameters", request).results[0]
-
-
 def test_predicts_what_the_predictor_predicts_under_the_header_of_the_frame(node, predictor):
     picture = make_picture()
     message = node.camera.predict(picture)
@@ -97,8 +57,6 @@ def test_a_plain_publisher_changes_the_instruction(node, tester, predictor):
     node.camera.wait_for_node()
     publisher = tester.create_publisher(String, "instruction", 1)
     tester.wait_until(lambda: publisher.get_subscription_count(), "the node hears instructions")
-    publisher.publish(String(data="   "))
-    tester.wait_until(lambda: "Empty instruction ignored" in node.output, "a warning about the empty instruction")
     text = "stack the black block on the red block"
     publisher.publish(String(data=text))
     tester.wait_until(lambda: node.echoes[-1].data == text, "the new instruction is echoed")
@@ -125,7 +83,7 @@ def test_an_unusable_frame_is_dropped_with_a_warning_and_the_node_lives_on(node,
 
 
 def test_a_frame_that_the_model_refuses_is_dropped_as_well(node, tester):
-    node.camera.send(image_from_rgb(make_picture(32, 32), make_header(0)))
+    node.camera.send_picture(make_picture(32, 32))
     tester.wait_until(
         lambda: "the model refuses it: image must have shape" in node.output, "a warning gives the reason"
     )
@@ -134,21 +92,21 @@ def test_a_frame_that_the_model_refuses_is_dropped_as_well(node, tester):
 
 def test_only_the_newest_frame_is_predicted_from(node, tester):
     before = len(node.camera.predictions)
-    assert set_parameter(tester, "max_rate", 2.0).successful
-    stamps = [node.camera.send(image_from_rgb(make_picture(seed=seed), make_header(0))) for seed in range(20)]
+    assert tester.set_parameter("predictor", "max_rate", 2.0).successful
+    stamps = [node.camera.send_picture(make_picture(seed=seed)) for seed in range(20)]
     node.camera.wait_for_prediction(stamps[-1])
     predicted = [stamp_of(message) for message in node.camera.predictions[before:]]
     assert predicted == sorted(predicted) and len(predicted) < 20
-    assert set_parameter(tester, "max_rate", 0.0).successful
+    assert tester.set_parameter("predictor", "max_rate", 0.0).successful
 
 
 def test_parameters_change_within_their_range_and_say_why_not(node, tester):
-    assert set_parameter(tester, "steps", 2).successful
-    assert not set_parameter(tester, "steps", -1).successful
-    assert set_parameter(tester, "steps", 0).successful
-    refused = set_parameter(tester, "checkpoint", "elsewhere")
+    assert tester.set_parameter("predictor", "steps", 2).successful
+    assert not tester.set_parameter("predictor", "steps", -1).successful
+    assert tester.set_parameter("predictor", "steps", 0).successful
+    refused = tester.set_parameter("predictor", "checkpoint", "elsewhere")
     assert not refused.successful and "checkpoint is read when the node configures" in refused.reason
-    assert not set_parameter(tester, "instruction", "other").successful
+    assert not tester.set_parameter("predictor", "instruction", "other").successful
     names = [spec.name for spec in PREDICTOR_PARAMETERS]
     request = DescribeParameters.Request(names=names)
     descriptors = tester.call(DescribeParameters, "predictor/describe_parameters", request).descriptors
@@ -189,7 +147,7 @@ def test_a_failed_configure_says_why_and_can_be_repeated(tester, tiny_checkpoint
         assert tester.lifecycle_state("predictor") == "unconfigured"
         assert "no/such folder" in process.output
         assert "ros2 lifecycle set /predictor configure" in process.output
-        assert set_parameter(tester, "checkpoint", str(tiny_checkpoint)).successful
+        assert tester.set_parameter("predictor", "checkpoint", str(tiny_checkpoint)).successful
         assert tester.change_state("predictor", "configure")
         assert tester.change_state("predictor", "inactive_shutdown")
         assert tester.lifecycle_state("predictor") == "finalized"

@@ -1,0 +1,83 @@
+"""A camera's image subscription: raw or compressed, reliable or best effort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from framepred_ros.image_messages import rgb_from_compressed_image, rgb_from_image
+from framepred_ros.node.frames import Frame
+from framepred_ros.node.guards import guarded
+from framepred_ros.node.qos import IMAGE_DEPTH, SubscriptionEventCallbacks
+from framepred_ros.node.topics import camera_topic
+
+TRANSPORTS = {
+    "raw": (Image, "", rgb_from_image),
+    "compressed": (CompressedImage, "/compressed", rgb_from_compressed_image),
+}
+
+
+class CameraInput:
+    """Listens to `image`, or to `image/compressed`, while it is open.
+
+    Args:
+        node: the node that subscribes.
+        camera: the camera's name; empty for the single camera.
+        transport: a key of `TRANSPORTS`.
+        on_frame: called in the executor with each Frame.
+        group: callback group of the subscription.
+    """
+
+    def __init__(
+        self, node: Node, camera: str, transport: str, on_frame: Callable[[Frame], None], group: CallbackGroup
+    ) -> None:
+        self._node, self._camera, self._group = node, camera, group
+        self._type, suffix, self._decode = TRANSPORTS[transport]
+        # As image_transport does it: what is remapped is the base topic.
+        self.topic = node.resolve_topic_name(camera_topic(camera, "image")) + suffix
+        self._on_frame = on_frame
+        self._subscription: Any = None
+        self._qos: QoSProfile | None = None
+
+    def open(self) -> None:
+        """Subscribe, reliable unless the user overrides it."""
+        qos = QoSProfile(depth=IMAGE_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+        self._subscribe(qos, qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def _subscribe(self, qos: QoSProfile, **options: Any) -> None:
+        self._qos = qos  # rclpy writes the user's overrides into it
+        self._subscription = self._node.create_subscription(
+            self._type,
+            self.topic,
+            guarded(self._node, self._on_message),
+            qos,
+            callback_group=self._group,
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=guarded(self._node, self._on_incompatible_camera)
+            ),
+            **options,
+        )
+
+    def _on_message(self, message: Any) -> None:
+        self._on_frame(Frame(self._camera, message, self._decode))
+
+    def _on_incompatible_camera(self, event: Any) -> None:
+        """Listen as best effort once a camera turns out to publish so. Reliable first: it loses no large frames."""
+        if self._subscription is None or self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
+            return
+        self.close()
+        self._qos.reliability = ReliabilityPolicy.BEST_EFFORT
+        self._subscribe(self._qos)
+        self._node.get_logger().info(f"The camera on {self.topic} is best effort; listening as such")

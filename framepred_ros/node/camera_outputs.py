@@ -1,0 +1,67 @@
+"""What the node publishes about a camera's future: the predicted frame, as JPEG, and beside the current one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from framepred_ros.image_messages import compressed_image_from_rgb, image_from_rgb
+from framepred_ros.node.topics import camera_topic
+
+
+class CameraOutputs:
+    """Publishes `predicted_frame`, `predicted_frame/compressed` and `comparison`, each only if it is subscribed to.
+
+    Args:
+        node: a lifecycle node; the publishers are silent while it is not active.
+        camera: the camera's name; empty for the single camera.
+    """
+
+    def __init__(self, node: Any, camera: str) -> None:
+        self._node = node
+        self.topic = node.resolve_topic_name(camera_topic(camera, "predicted_frame"))
+        self._predicted = self._create(Image, self.topic)
+        self._compressed = self._create(CompressedImage, f"{self.topic}/compressed")
+        self._comparison = self._create(Image, camera_topic(camera, "comparison"))
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody subscribes to any of the topics."""
+        return any(map(_watched, (self._predicted, self._compressed, self._comparison)))
+
+    def publish(self, header: Header, current: np.ndarray, predicted: np.ndarray, jpeg_quality: int) -> None:
+        """Publish a prediction.
+
+        Args:
+            header: of all three messages.
+            current, predicted: RGB uint8 (height, width, 3), the same size.
+            jpeg_quality: 1 to 100.
+        """
+        if _watched(self._predicted):
+            self._predicted.publish(image_from_rgb(predicted, header))
+        if _watched(self._compressed):
+            self._compressed.publish(compressed_image_from_rgb(predicted, header, jpeg_quality))
+        if _watched(self._comparison):
+            self._comparison.publish(image_from_rgb(np.hstack([current, predicted]), header))
+
+    def close(self) -> None:
+        """Take the topics back."""
+        for publisher in (self._predicted, self._compressed, self._comparison):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _create(self, message_type: type, topic: str) -> Any:
+        return self._node.create_lifecycle_publisher(
+            message_type,
+            topic,
+            QoSProfile(depth=1),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+
+def _watched(publisher: Any) -> bool:
+    return publisher.get_subscription_count() > 0

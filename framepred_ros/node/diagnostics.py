@@ -1,0 +1,120 @@
+"""What the node says about itself on /diagnostics: one status for the node and one per camera."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from framepred_ros.node.statistics import Drop, Summary
+
+STALE_AFTER = 2.0  # seconds without a frame
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class NodeHealth:
+    """The node as a whole.
+
+    Attributes:
+        state: lifecycle state.
+        failure: why the last transition failed; empty if it did not.
+        paused: whether `~/pause` holds predictions back.
+        device: torch device of the loaded model; empty without one.
+        checkpoint: what is loaded, or would be.
+        horizon: seconds that predictions look ahead; None if unknown.
+    """
+
+    state: str
+    failure: str
+    paused: bool
+    device: str
+    checkpoint: str
+    horizon: float | None
+
+
+@dataclass(frozen=True)
+class CameraHealth:
+    """One camera of the active node.
+
+    Attributes:
+        topic: where its frames come from.
+        instruction: the one in force; empty: none.
+        summary: its figures.
+    """
+
+    topic: str
+    instruction: str
+    summary: Summary
+
+
+def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
+    """Return the node's status: ERROR after a transition that failed, else OK."""
+    level, message = DiagnosticStatus.OK, "paused" if health.paused and health.state == "active" else health.state
+    if health.failure:
+        level, message = DiagnosticStatus.ERROR, health.failure
+    values = {
+        "state": health.state,
+        "paused": health.paused,
+        "device": health.device or "no model loaded",
+        "checkpoint": health.checkpoint,
+        "horizon (s)": _number(health.horizon, 2),
+        **_memory(health.device),
+    }
+    return _status(level, name, message, health.device, values)
+
+
+def camera_status(name: str, device: str, health: CameraHealth) -> DiagnosticStatus:
+    """Return a camera's status while the node is active; the first of its troubles gives the level and the message."""
+    summary = health.summary
+    values = {
+        "image topic": health.topic,
+        "instruction": health.instruction or "none",
+        "input rate (Hz)": _number(summary.input_rate, 1),
+        "output rate (Hz)": _number(summary.output_rate, 1),
+        "age of last frame (s)": _number(summary.age, 2),
+        "latency median (ms)": _number(summary.latency_median, 0, 1000),
+        "latency p95 (ms)": _number(summary.latency_p95, 0, 1000),
+        **{f"dropped, {reason.value}": summary.dropped.get(reason, 0) for reason in Drop},
+    }
+    level, message = _camera_level(health)
+    return _status(level, name, message, device, values)
+
+
+def _camera_level(health: CameraHealth) -> tuple[bytes, str]:
+    summary, recent = health.summary, health.summary.recent
+    if summary.age is None or summary.age > STALE_AFTER:
+        since = "yet" if summary.age is None else f"for {summary.age:.1f} s"
+        return DiagnosticStatus.STALE, f"no frame from {health.topic} {since}"
+    if Drop.FAILED in recent:
+        return DiagnosticStatus.ERROR, f"predictions fail: {recent[Drop.FAILED]}"
+    for reason in (Drop.UNUSABLE, Drop.REFUSED):
+        if reason in recent:
+            return DiagnosticStatus.WARN, f"frames are dropped, {reason.value}: {recent[reason]}"
+    if not health.instruction:
+        return DiagnosticStatus.WARN, "waiting for an instruction"
+    if Drop.PAUSED in recent:
+        return DiagnosticStatus.OK, "paused"
+    if summary.output_rate == 0 and Drop.NOT_WATCHED in recent:
+        return DiagnosticStatus.OK, "nobody subscribes to a prediction"
+    return DiagnosticStatus.OK, f"predicting at {summary.output_rate:.1f} Hz"
+
+
+def _memory(device: str) -> dict[str, int]:
+    """The process's memory, and what torch holds of the GPU that the model is on, in MiB."""
+    values = {"memory RSS (MiB)": psutil.Process().memory_info().rss // MEBIBYTE}
+    if device.startswith("cuda"):
+        values["memory GPU (MiB)"] = sys.modules["torch"].cuda.memory_reserved(device) // MEBIBYTE
+    return values
+
+
+def _number(value: float | None, digits: int, factor: float = 1.0) -> str:
+    return "unknown" if value is None else f"{value * factor:.{digits}f}"
+
+
+def _status(level: bytes, name: str, message: str, hardware_id: str, values: dict[str, Any]) -> DiagnosticStatus:
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    return DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware_id, values=pairs)

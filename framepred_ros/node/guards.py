@@ -1,0 +1,53 @@
+"""Callbacks that log what they raise: rclpy ends the process for it, or in a transition says nothing at all."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+
+
+def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the callback with every exception logged, at most once in five seconds, instead of raised.
+
+    Args:
+        node: whose log it is.
+        callback: of a subscription, timer or event; what it returns is passed on.
+    """
+
+    @functools.wraps(callback)
+    def call(*arguments: Any) -> Any:
+        try:
+            return callback(*arguments)
+        except Exception as error:
+            if node.context.ok():  # otherwise the process ends, and what the callback used may be gone already
+                node.get_logger().error(f"{callback.__qualname__} failed: {_text(error)}", throttle_duration_sec=5.0)
+                node.get_logger().debug(traceback.format_exc())
+
+    return call
+
+
+def transition(method: Callable[[Any, LifecycleState], TransitionCallbackReturn]) -> Callable:
+    """Log what a lifecycle callback raises and return FAILURE: rclpy would swallow it and report ERROR.
+
+    The node's `transition_failed(error)` is told the line that was logged.
+    """
+
+    @functools.wraps(method)
+    def call(self: Node, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return method(self, state)
+        except Exception as error:
+            self.get_logger().debug(traceback.format_exc())
+            self.transition_failed(f"{method.__name__} failed: {_text(error)}")
+            return TransitionCallbackReturn.FAILURE
+
+    return call
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
