@@ -10,7 +10,7 @@
 
 RoboTwin pairs each state with the action that leads to the next one, so an episode's last picture (the success) is not
 in the file; it is one frame shorter than in RoboTwin 1.0 and 2.0. `frequency` is no frequency: it holds `save_freq`,
-the number of simulation steps of 1/250 s from one frame to the next.
+the number of simulation steps of 1/250 s from one frame to the next; RoboTwin's 15 where it is missing.
 
 Upstream: RoboTwin-Platform/RoboTwin, branch main: envs/utils/pkl2hdf5.py (`create_xpolicylab_hdf5`),
 scripts/collect_data.py, scripts/process_data_xpolicylab.py.
@@ -32,12 +32,11 @@ from training.episodes.hdf5 import camera_frames, find_object, open_hdf5
 from training.episodes.hdf5_tree import Hdf5Tree
 from training.episodes.instructions import Phrasings, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
+from training.episodes.robotwin_clock import SIMULATION_RATE, STEPS_PER_FRAME
 
 DEFAULT_CAMERA = "cam_head"
 FORMAT_VERSION = "v1.0"
 
-_SIMULATION_STEP = 1 / 250  # seconds
-_STEPS_PER_FRAME = 15  # save_freq in all of RoboTwin's task configurations
 _MAX_INSTRUCTIONS = 10_000
 
 _TREE = Hdf5Tree(re.compile(r"episode_(\d{7})\.hdf5", re.ASCII))
@@ -68,7 +67,7 @@ def _open_episode(task: str, number: int, file: Path, camera: str) -> Episode:
         if version not in ([], [FORMAT_VERSION]):
             raise EpisodeError(file, f"format version {version[0]!r}; this reader knows {FORMAT_VERSION}")
         frames = camera_frames(root, file, "vision/{}/colors", camera)
-        step_duration = _steps_per_frame(root, file) * _SIMULATION_STEP
+        step_duration = _steps_per_frame(root, file) / SIMULATION_RATE
         seen, unseen = _phrasings(root, file)
     return Episode(task, number, frames, step_duration, seen, unseen, file)
 
@@ -76,10 +75,10 @@ def _open_episode(task: str, number: int, file: Path, camera: str) -> Episode:
 def _steps_per_frame(root: h5py.File, path: Path) -> int:
     dataset = find_object(root, "additional_info/frequency", path)
     if dataset is None:
-        return _STEPS_PER_FRAME
+        return STEPS_PER_FRAME
     with reading(path, "additional_info/frequency cannot be read"):
         value = dataset[()]
-        if not np.issubdtype(dataset.dtype, np.integer) or np.ndim(value) or not 0 < value < 250:
+        if not np.issubdtype(dataset.dtype, np.integer) or np.ndim(value) or not 0 < value <= SIMULATION_RATE:
             raise EpisodeError(path, f"additional_info/frequency is {value}, expected simulation steps per frame")
     return int(value)
 

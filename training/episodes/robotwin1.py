@@ -25,12 +25,10 @@ from training.episodes.episode import Episode, EpisodeError, FrameSource
 from training.episodes.files import numbered, read_json, reading, require_contiguous, sha256
 from training.episodes.instructions import Phrasings, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
+from training.episodes.robotwin_clock import STEP_DURATION
 
 FORMAT_NAME = "robotwin1"
 DEFAULT_CAMERA = "head_camera"
-
-# RoboTwin stores a picture every 15 simulation steps of 1/250 s (save_freq in task_config, timestep in base_task.py).
-STEP_DURATION = 15 / 250
 
 # Frames take 0.2 to 30 MB, by the number of cameras, their size and the depth and segmentation stored with them.
 _MAX_FRAME_BYTES = 256 * 2**20

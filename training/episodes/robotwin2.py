@@ -3,6 +3,8 @@
     data/{task}/{task_config}/data/episode{i}.hdf5              observation/{camera}/rgb: (N,) JPEG byte strings
     data/{task}/{task_config}/instructions/episode{i}.json      {"seen": [...], "unseen": [...]}
 
+The mp4 files beside the episodes play at 30 Hz, 1.8 times as fast as the simulation.
+
 Upstream: RoboTwin-Platform/RoboTwin, branch stable_2.0: script/collect_data.py, envs/utils/pkl2hdf5.py,
 description/utils/generate_episode_instructions.py.
 """
@@ -19,11 +21,9 @@ from training.episodes.hdf5 import camera_frames, open_hdf5
 from training.episodes.hdf5_tree import Hdf5Tree
 from training.episodes.instructions import phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
+from training.episodes.robotwin_clock import STEP_DURATION
 
 DEFAULT_CAMERA = "head_camera"
-
-# A picture every 15 simulation steps of 1/250 s; the mp4 files beside the episodes say 30 Hz, which is not so.
-STEP_DURATION = 15 / 250
 
 _TREE = Hdf5Tree(re.compile(r"episode(0|[1-9]\d{0,8})\.hdf5", re.ASCII))
 

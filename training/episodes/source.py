@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.episodes import robotwin, robotwin1, robotwin2
+from training.episodes import bag, frame_folder, robotwin, robotwin1, robotwin2
 from training.episodes.episode import Episode, EpisodeError
 from training.episodes.reader import Reader, SourceOptions
 
@@ -13,6 +13,8 @@ FORMATS: dict[str, Reader] = {
     "robotwin1": robotwin1.READER,
     "robotwin2": robotwin2.READER,
     "robotwin": robotwin.READER,
+    "bag": bag.READER,
+    "frames": frame_folder.READER,
 }
 
 
