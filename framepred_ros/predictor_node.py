@@ -31,6 +31,7 @@ from framepred_ros.node_parameters import PREDICTOR_PARAMETERS, Changeable, Para
 from framepred_ros.node_process import create_node, end_process, ros_process
 
 if TYPE_CHECKING:
+    from framepred_ros.node.camera_monitor import CameraMonitor
     from framepred_ros.predictor import FramePredictor
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -71,8 +72,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
         """Load the model in the worker's thread and offer the outputs. FAILURE leaves the node unconfigured."""
         try:
             converter()  # fails here, with the remedy, rather than at the first frame
-            self._channels = {name: self._create_channel(name) for name in self._value("cameras") or [""]}
             self._predictor = self._load_in_worker()
+            self._channels = {name: self._create_channel(name) for name in self._camera_names}
             if objection := self._stamp_objection(self._value("stamp")):
                 raise ValueError(objection)
         except CancelledError:  # the process ends
@@ -143,9 +144,26 @@ class PredictorNode(LifecycleNodeMixin, Node):
             self.trigger_activate()
 
     def _create_channel(self, name: str) -> CameraChannel:
-        return CameraChannel(
-            self, name, self._value("image_transport"), self._instruction, self._on_frame, self._inputs
+        transport, monitor = self._value("image_transport"), self._create_monitor(name)
+        return CameraChannel(self, name, transport, self._instruction, self._on_frame, self._inputs, monitor)
+
+    def _create_monitor(self, name: str) -> CameraMonitor | None:
+        if not self._value("monitor"):
+            return None
+        from framepred_ros.node.camera_monitor import CameraMonitor, MonitorOptions
+
+        if self.horizon is None:
+            raise ValueError(f"the monitor needs the horizon in seconds: {UNKNOWN_STEP}")
+        options = MonitorOptions(
+            horizon=self.horizon,
+            tolerance=self._value("monitor_tolerance"),
+            rate=self._value("monitor_rate"),
+            window=self._value("monitor_window"),
+            learning=self._value("monitor_learning"),
+            lowest_ssim=self._value("monitor_lowest_ssim") or None,
+            highest_surprise=self._value("monitor_highest_surprise") or None,
         )
+        return CameraMonitor(self, name, options)
 
     def _load_in_worker(self) -> FramePredictor:
         self._worker = PredictionWorker(self, self.get_logger())
@@ -162,6 +180,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
     def _stop_predicting(self) -> None:
         for channel in self._channels.values():
             channel.input.close()
+            if channel.monitor is not None:
+                channel.monitor.reset()
         if self._worker is not None:
             self._worker.frames.clear()
 
@@ -193,6 +213,10 @@ class PredictorNode(LifecycleNodeMixin, Node):
     def _checkpoint(self) -> str:
         return self._value("checkpoint") or "the shipped one"
 
+    @property
+    def _camera_names(self) -> list[str]:
+        return list(self._value("cameras")) or [""]
+
     def _value(self, name: str) -> Any:
         return self.get_parameter(name).value
 
@@ -216,6 +240,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
         if channel is None or worker is None:
             return
         channel.statistics.frame_received()
+        if channel.monitor is not None:
+            channel.monitor.add_frame(frame, channel.instruction)
         unwanted = self._why_unwanted(channel)
         if worker.frames.put(frame, wanted=unwanted is None):
             channel.statistics.frame_dropped(Drop.SUPERSEDED)
@@ -232,7 +258,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
                 throttle_duration_sec=10.0,
             )
             return Drop.NO_INSTRUCTION
-        return Drop.NOT_WATCHED if self._value("lazy") and not channel.outputs.watched else None
+        needed = channel.monitor is not None or channel.outputs.watched or not self._value("lazy")
+        return None if needed else Drop.NOT_WATCHED
 
     def _request_prediction(self) -> Future[list[Frame]]:
         worker = self._worker
@@ -271,7 +298,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
         predictor = FramePredictor.from_pretrained(checkpoint, device=self._value("device"))
         # The first prediction is slow; make it before the node says that it is ready, for all cameras at once and with
         # their frames' sizes where they are known from an earlier time.
-        shapes = [self._frame_shapes.get(name, (*predictor.info.resolution, 3)) for name in self._channels]
+        shapes = [self._frame_shapes.get(name, (*predictor.info.resolution, 3)) for name in self._camera_names]
         pictures = [np.zeros(shape, np.uint8) for shape in shapes]
         predictor.predict_batch(pictures, ["warm up"] * len(pictures), steps=1, seed=0)
         return predictor
@@ -293,6 +320,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
             if self.context.ok():  # after the signal the publishers may be gone already
                 raise
         channel.statistics.prediction_made(time.monotonic() - frame.received)
+        if channel.monitor is not None:
+            channel.monitor.add_prediction(frame, predicted)
         self._frame_shapes[frame.camera] = predicted.shape
 
     def frame_dropped(self, frame: Frame, reason: Drop, detail: str = "") -> None:

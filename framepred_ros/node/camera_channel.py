@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.callback_groups import CallbackGroup
 
@@ -13,6 +13,9 @@ from framepred_ros.node.diagnostics import CameraHealth
 from framepred_ros.node.frames import Frame
 from framepred_ros.node.instruction_topic import InstructionTopic
 from framepred_ros.node.statistics import CameraStatistics
+
+if TYPE_CHECKING:
+    from framepred_ros.node.camera_monitor import CameraMonitor
 
 
 class CameraChannel:
@@ -25,6 +28,7 @@ class CameraChannel:
         common: the instruction that all cameras share.
         on_frame: called in the executor with each Frame.
         group: callback group of the subscriptions.
+        monitor: None if predictions are not checked.
     """
 
     def __init__(
@@ -35,8 +39,9 @@ class CameraChannel:
         common: InstructionTopic,
         on_frame: Callable[[Frame], None],
         group: CallbackGroup,
+        monitor: CameraMonitor | None,
     ) -> None:
-        self.name = name
+        self.name, self.monitor = name, monitor
         self.statistics = CameraStatistics()
         self.input = CameraInput(node, name, transport, on_frame, group)
         self.outputs = CameraOutputs(node, name)
@@ -52,7 +57,8 @@ class CameraChannel:
 
     def health(self) -> CameraHealth:
         """Return what is to be said about the camera on /diagnostics."""
-        return CameraHealth(self.input.topic, self.instruction, self.statistics.summary())
+        monitor = self.monitor.health() if self.monitor is not None else None
+        return CameraHealth(self.input.topic, self.instruction, self.statistics.summary(), monitor)
 
     def close(self) -> None:
         """Take all topics back."""
@@ -60,3 +66,5 @@ class CameraChannel:
         self.outputs.close()
         if self._own is not None:
             self._own.close()
+        if self.monitor is not None:
+            self.monitor.close()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from framepred_ros.node.statistics import Drop, Summary
+
+if TYPE_CHECKING:
+    from framepred_ros.node.camera_monitor import MonitorHealth
 
 STALE_AFTER = 2.0  # seconds without a frame
 MEBIBYTE = 2**20
@@ -44,11 +47,13 @@ class CameraHealth:
         topic: where its frames come from.
         instruction: the one in force; empty: none.
         summary: its figures.
+        monitor: what the monitor says; None if it is off.
     """
 
     topic: str
     instruction: str
     summary: Summary
+    monitor: MonitorHealth | None
 
 
 def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
@@ -79,6 +84,7 @@ def camera_status(name: str, device: str, health: CameraHealth) -> DiagnosticSta
         "latency median (ms)": _number(summary.latency_median, 0, 1000),
         "latency p95 (ms)": _number(summary.latency_p95, 0, 1000),
         **{f"dropped, {reason.value}": summary.dropped.get(reason, 0) for reason in Drop},
+        **(health.monitor.values if health.monitor else {}),
     }
     level, message = _camera_level(health)
     return _status(level, name, message, device, values)
@@ -91,6 +97,8 @@ def _camera_level(health: CameraHealth) -> tuple[bytes, str]:
         return DiagnosticStatus.STALE, f"no frame from {health.topic} {since}"
     if Drop.FAILED in recent:
         return DiagnosticStatus.ERROR, f"predictions fail: {recent[Drop.FAILED]}"
+    if health.monitor and health.monitor.alert:
+        return DiagnosticStatus.WARN, health.monitor.alert
     for reason in (Drop.UNUSABLE, Drop.REFUSED):
         if reason in recent:
             return DiagnosticStatus.WARN, f"frames are dropped, {reason.value}: {recent[reason]}"
