@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 # 8K video has 33 million pixels; more is a forged header that asks for gigabytes.
-_MAX_PIXELS = 2**26
+MAX_PIXELS = 2**26
 
 
 class PictureError(ValueError):
@@ -26,7 +26,7 @@ def decode_picture(data: bytes) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own limit is below the one that Pillow warns of
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
-                if picture.width * picture.height > _MAX_PIXELS:
+                if picture.width * picture.height > MAX_PIXELS:
                     raise PictureError(f"a picture of {picture.width}x{picture.height} pixels is too large")
                 return np.array(picture.convert("RGB"))
     except PictureError:
