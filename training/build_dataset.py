@@ -1,6 +1,6 @@
 """Build a dataset of (frame i, instruction, frame i + horizon) pairs from robot episodes.
 
-python -m training.build_dataset EPISODES --out DIR [--horizon 50] [--workers N]
+python -m training.build_dataset SOURCE... --out DIR [--horizon 50] [--workers N]
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from tqdm import tqdm
 
-from training.dataset_index import DatasetError, DatasetManifest
-from training.dataset_plan import DatasetOptions
-from training.dataset_writer import BuildResult, build_dataset
-from training.episodes import Episode, EpisodeError, robotwin1
+from training.dataset.builder import BuildOptions, BuildResult, build_dataset
+from training.dataset.collection import EpisodeCollection, collect
+from training.dataset.embedding import FORMS
+from training.dataset.options import PRESETS, SPLITS_BY, TAILS, DatasetOptions
+from training.dataset.report import print_report
+from training.dataset.workers import make_runner
+from training.dataset_index import DatasetError
+from training.episodes import FORMATS, EpisodeError, SourceOptions
+
+_PROGRAM = "build_dataset"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,77 +33,98 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parse(arguments)
     started = time.monotonic()
     try:
-        options = DatasetOptions(args.horizon, args.stride, args.seed, args.test_fraction, args.jpeg_quality)
-        episodes = robotwin1.find_episodes(args.episodes, args.camera)
-        source = {"format": robotwin1.FORMAT_NAME, "camera": args.camera}
-        result = _build(episodes, args.out, options, source, args.workers)
+        options = DatasetOptions(**PRESETS.get(args.preset, {}) | _given(args, DatasetOptions))
+        collection = collect(args.sources, SourceOptions(**_given(args, SourceOptions)), args.format)
+        result = _build(collection, options, args)
     except (EpisodeError, DatasetError, ValueError, OSError) as error:
-        print(f"build_dataset: {error}", file=sys.stderr)
+        print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return 1
     except BrokenProcessPool:
-        print("build_dataset: a worker process died (out of memory?); run again to continue", file=sys.stderr)
+        print(f"{_PROGRAM}: a worker process died (out of memory?); run again to continue", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("build_dataset: interrupted; run again to continue", file=sys.stderr)
+        print(f"{_PROGRAM}: interrupted; run again to continue", file=sys.stderr)
         return 130
-    _report(result, args.out, time.monotonic() - started)
+    print_report(result, args.out, time.monotonic() - started)
     return 0
 
 
+def _build(collection: EpisodeCollection, options: DatasetOptions, args: argparse.Namespace) -> BuildResult:
+    frames = sum(map(len, collection.episodes))
+    with tqdm(total=frames, unit="frame", desc="frames", disable=None) as bar:
+        build = BuildOptions(
+            skip_bad=args.skip_bad,
+            embed=tuple(args.embed),
+            runner=make_runner(args.workers),
+            on_episode=lambda episode: bar.update(len(episode)),
+        )
+        return build_dataset(collection, args.out, options, build)
+
+
+def _given(args: argparse.Namespace, options: type) -> dict[str, Any]:
+    """The options of a dataclass that are on the command line."""
+    return {field.name: getattr(args, field.name) for field in fields(options) if hasattr(args, field.name)}
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    defaults = DatasetOptions()
-    parser = argparse.ArgumentParser(prog="python -m training.build_dataset", description=__doc__.splitlines()[0])
-    parser.add_argument("episodes", type=Path, help="folder of RoboTwin 1.0 episodes (training.simulate writes one)")
+    # Options of the dataclasses are absent from the result unless given: the dataclasses know the defaults.
+    parser = argparse.ArgumentParser(
+        prog="python -m training.build_dataset",
+        description=__doc__.splitlines()[0],
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="folder or file with episodes")
     parser.add_argument("--out", type=Path, required=True, help="dataset folder; a second run adds what is missing")
-    parser.add_argument("--horizon", type=int, default=defaults.horizon, help="steps between the two frames of a pair")
-    parser.add_argument("--stride", type=int, default=defaults.stride, help="steps from one pair to the next")
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="of the split and of the phrasings")
-    parser.add_argument("--test-fraction", type=float, default=defaults.test_fraction, help="of each task's episodes")
-    parser.add_argument("--jpeg-quality", type=int, default=defaults.jpeg_quality, help="1 to 100")
-    parser.add_argument("--camera", default=robotwin1.DEFAULT_CAMERA, help="key of the camera in the episodes")
-    parser.add_argument("--workers", type=int, default=1, help="processes that convert episodes")
+    _add_source_options(parser.add_argument_group("reading the sources"))
+    _add_pair_options(parser.add_argument_group("pairs and their frames"))
+    _add_split_options(parser.add_argument_group("split and draws"))
+    _add_work_options(parser.add_argument_group("work"))
     return parser.parse_args(arguments)
 
 
-def _build(
-    episodes: list[Episode], out: Path, options: DatasetOptions, source: dict[str, str], workers: int
-) -> BuildResult:
-    frames = sum(len(episode) for episode in episodes if len(episode) > options.horizon)
-    with tqdm(total=frames, unit="frame", desc="frames", disable=None) as bar:
-        return build_dataset(episodes, out, options, source, workers, lambda episode: bar.update(len(episode)))
+def _add_source_options(group: argparse._ArgumentGroup) -> None:
+    defaults = SourceOptions()
+    group.add_argument("--format", choices=tuple(FORMATS), default=None, help="of all sources; detected by default")
+    group.add_argument("--skip-bad", action="store_true", default=False, help="leave out unreadable episodes")
+    group.add_argument("--camera", help="key of the camera (default: the format's head camera)")
+    group.add_argument("--image-topic", help="of a bag (default: its only image topic)")
+    group.add_argument("--instruction-topic", help="of a bag (default: its only std_msgs/String topic)")
+    group.add_argument("--instruction", help="for all episodes of bags and frame folders that have none")
+    group.add_argument("--task", help="for formats without task names (default: the folder's name)")
+    group.add_argument("--fps", type=float, metavar="HZ", help="resample bags and LeRobot datasets to this rate")
+    group.add_argument("--max-gap", type=float, metavar="S", help=f"a longer gap splits a bag ({defaults.max_gap})")
 
 
-def _report(result: BuildResult, out: Path, seconds: float) -> None:
-    console, manifest = Console(), result.manifest
-    if manifest.skipped:
-        shortest = manifest.skipped[0]
-        console.print(
-            f"[yellow]warning:[/] {len(manifest.skipped)} episodes skipped, shorter than {manifest.horizon + 1} frames "
-            f"(first: {shortest['task']} episode {shortest['number']} with {shortest['frames']})"
-        )
-    for task in manifest.tasks if 0 < manifest.test_fraction < 1 else []:
-        if task not in manifest.splits.get("test", {"tasks": {}})["tasks"]:
-            console.print(f"[yellow]warning:[/] {task} has a single episode, so none for testing")
-    console.print(_table(manifest))
-    if not result.converted:
-        console.print(f"{out} is complete.")
-        return
-    origin = f"{result.converted} episodes converted, {result.resumed} resumed, {result.kept} kept"
-    console.print(f"{out}: {origin} in {seconds:.0f} s.")
+def _add_pair_options(group: argparse._ArgumentGroup) -> None:
+    defaults = DatasetOptions()
+    group.add_argument("--horizon", type=int, help=f"steps between the frames of a pair ({defaults.horizon})")
+    group.add_argument("--stride", type=int, help=f"steps from one pair to the next ({defaults.stride})")
+    tail = f"pairs beyond the last full horizon: none, or with the last frame ({defaults.tail})"
+    group.add_argument("--tail", choices=TAILS, help=tail)
+    phrasings = f"different phrasings per pair, each a row ({defaults.instructions_per_pair})"
+    group.add_argument("--instructions-per-pair", type=int, metavar="K", help=phrasings)
+    group.add_argument("--jpeg-quality", type=int, help=f"1 to 100 ({defaults.jpeg_quality})")
 
 
-def _table(manifest: DatasetManifest) -> Table:
-    seconds = manifest.horizon * manifest.step_duration
-    title = f"pairs {manifest.horizon} steps ({seconds:g} s) apart, {manifest.image_size[0]}x{manifest.image_size[1]}"
-    table = Table(title=title, title_justify="left")
-    for column in ("task", "split", "episodes", "frames", "pairs"):
-        table.add_column(column, justify="left" if column in ("task", "split") else "right")
-    for task in [*manifest.tasks, "all"]:
-        for split, counts in sorted(manifest.splits.items(), reverse=True):
-            count = counts if task == "all" else counts["tasks"].get(task)
-            if count:
-                table.add_row(task, split, *(f"{count[key]:,}" for key in ("episodes", "frames", "pairs")))
-    return table
+def _add_split_options(group: argparse._ArgumentGroup) -> None:
+    defaults = DatasetOptions()
+    group.add_argument("--preset", choices=tuple(PRESETS), default=None, help="the paper's scale and its split by pair")
+    group.add_argument("--max-pairs", type=int, metavar="N", help="draw N pairs of all")
+    split = f"what goes to train or test as a whole ({defaults.split_by}); by pair leaks"
+    group.add_argument("--split-by", choices=SPLITS_BY, help=split)
+    fraction = f"of each task's episodes, or of the pairs ({defaults.test_fraction})"
+    group.add_argument("--test-fraction", type=float, help=fraction)
+    group.add_argument("--balance-tasks", action="store_true", help="equally many training pairs of every task")
+    group.add_argument("--max-train-samples", type=int, metavar="N", help="draw N training pairs")
+    group.add_argument("--seed", type=int, help=f"of split, draws and phrasings ({defaults.seed})")
+
+
+def _add_work_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--workers", type=int, default=1, help="processes that convert episodes (1)")
+    embed = "also write the rows with their pictures in them: parquet (default) for the Hub, arrow for load_from_disk"
+    group.add_argument(
+        "--embed", nargs="?", const="parquet", action="append", choices=tuple(FORMS), default=[], help=embed
+    )
 
 
 if __name__ == "__main__":

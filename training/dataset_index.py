@@ -3,9 +3,11 @@
 The folder is a Hugging Face ImageFolder; `datasets.load_dataset(folder)` opens it too and decodes the pictures. This
 module gives the same rows as paths, without decoding anything, for code that reads frames its own way.
 
-    DIR/framepred_dataset.json                    the manifest: horizon, seed, counts, phrasings
-    DIR/{split}/metadata.jsonl                    one pair per line
-    DIR/{split}/{task}/episode{i}_frame{j}.jpg    the frames, each stored once (file names of the paper, section 3.2)
+    DIR/manifest.json                             options, counts, phrasings, and a checksum of each source episode
+    DIR/README.md, DIR/example.png                the dataset card and its picture
+    DIR/{split}/metadata.jsonl                    one pair and instruction per line
+    DIR/{split}/{task}/episode{i}_frame{j}.jpg    the frames (file names of the paper, section 3.2)
+    DIR/parquet/, DIR/arrow/                      if embedded: the same rows with the pictures in them
 
 Frames lie under their split because `datasets` refuses file names in metadata that leave the metadata file's folder.
 """
@@ -13,13 +15,16 @@ Frames lie under their split because `datasets` refuses file names in metadata t
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT_VERSION = 1
-MANIFEST_NAME = "framepred_dataset.json"
+from training.dataset.options import DatasetOptions
+
+FORMAT_VERSION = 2
+MANIFEST_NAME = "manifest.json"
 METADATA_NAME = "metadata.jsonl"
+_VERSION_1_MANIFEST = "framepred_dataset.json"
 
 
 class DatasetError(ValueError):
@@ -45,39 +50,66 @@ class Row:
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """One source episode: `frames` counts the frames of the source, `fingerprint` identifies its contents."""
+    """One episode in the dataset.
+
+    Attributes:
+        task, number: name it in the dataset.
+        split: "train", "test", or "both" for one whose pairs were split.
+        frames: of the source.
+        pairs: in the dataset, in both splits.
+        checksum: SHA-256 over everything recorded of it.
+        seen, unseen: its phrasings.
+        source: index of its source.
+        number_in_source: its number there; differs from `number` where an earlier source has the same task.
+    """
 
     task: str
     number: int
     split: str
     frames: int
     pairs: int
-    fingerprint: str
+    checksum: str
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
+    source: int = 0
+    number_in_source: int | None = None
 
 
 @dataclass(frozen=True)
-class DatasetManifest:
-    """What `framepred_dataset.json` says. `horizon` and `stride` are in steps, `step_duration` in seconds.
+class BadEpisode:
+    """An episode left out because it cannot be read: `file` is relative to its source (an index), `reason` one line."""
 
-    `image_size` is (width, height) in pixels. `splits` holds per split the counts of episodes, frames (stored pictures)
-    and pairs, in all and per task. `skipped` lists the episodes too short for a pair.
+    source: int
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetManifest(DatasetOptions):
+    """What `manifest.json` says: the options, and what came of them.
+
+    Attributes:
+        source: per source its "format", "camera" and "name" (of the folder or file).
+        step_duration: seconds.
+        image_size: (width, height) in pixels.
+        splits: per split the counts of episodes, frames (stored pictures), pairs and rows, in all and per task.
+        phrasings: per task all seen and unseen ones.
+        episodes: ordered by task and number.
+        skipped: episodes too short for a pair.
+        bad: episodes that could not be read.
+        embedded: forms in which the rows are also stored with their pictures: "parquet", "arrow".
     """
 
-    source: dict[str, str]
-    horizon: int
+    source: tuple[dict[str, str], ...]
     step_duration: float
-    seed: int
-    test_fraction: float
-    stride: int
-    jpeg_quality: int
     image_size: tuple[int, int]
     splits: dict[str, dict[str, Any]]
     phrasings: dict[str, dict[str, list[str]]]
     episodes: tuple[EpisodeRecord, ...]
     skipped: tuple[dict[str, Any], ...] = ()
-    format_version: int = field(default=FORMAT_VERSION)
+    bad: tuple[BadEpisode, ...] = ()
+    embedded: tuple[str, ...] = ()
+    format_version: int = FORMAT_VERSION
 
     @property
     def tasks(self) -> list[str]:
@@ -99,14 +131,17 @@ class DatasetManifest:
             EpisodeRecord(**{**record, "seen": tuple(record["seen"]), "unseen": tuple(record["unseen"])})
             for record in fields["episodes"]
         )
-        fields["image_size"] = tuple(fields["image_size"])
-        fields["skipped"] = tuple(fields["skipped"])
+        fields["bad"] = tuple(BadEpisode(**record) for record in fields["bad"])
+        for name in ("source", "image_size", "skipped", "embedded"):
+            fields[name] = tuple(fields[name])
         return cls(**fields)
 
 
 def load_manifest(folder: str | Path) -> DatasetManifest:
-    """The manifest of the dataset in `folder`. Raises DatasetError if it is missing or unreadable."""
+    """The manifest of the dataset in `folder`. Raises DatasetError if it is missing, unreadable or outdated."""
     path = Path(folder) / MANIFEST_NAME
+    if (Path(folder) / _VERSION_1_MANIFEST).is_file():
+        raise DatasetError(f"{folder}: a dataset of format version 1; build it again with training.build_dataset")
     if not path.is_file():
         raise DatasetError(f"{folder}: not a dataset folder, no {MANIFEST_NAME} (training.build_dataset writes it)")
     try:

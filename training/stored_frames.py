@@ -1,18 +1,14 @@
-"""Convert episodes to JPEG files: one pure function per episode, run by a pool of processes."""
+"""Convert one episode to JPEG files: the function that a pool of processes or a cluster runs."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
 import shutil
-import signal
-import threading
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,27 +17,50 @@ from training.episodes import Episode
 
 _RECORD = "stored.json"
 
-Job = tuple[Episode, Path, list[int], int]  # episode, destination folder, frame indices, JPEG quality
-
 
 @dataclass(frozen=True)
 class StoredEpisode:
-    """An episode whose frames lie as JPEG files in `folder`; `size` is (width, height)."""
+    """An episode whose frames lie as JPEG files, each in one or more of `folders`; `size` is (width, height).
+
+    `origin` says how they got there: "converted" now, "resumed" from an interrupted build, or "kept" from the dataset.
+    """
 
     task: str
     number: int
-    folder: Path
+    folders: tuple[Path, ...]
     size: tuple[int, int]
-    fingerprint: str
+    checksum: str
+    origin: str
 
-    @classmethod
-    def load(cls, folder: Path) -> StoredEpisode | None:
-        """What `store_episode` left in `folder`, or None if it did not get there."""
-        try:
-            record = json.loads((folder / _RECORD).read_text())
-        except FileNotFoundError:
-            return None
-        return cls(record["task"], record["number"], folder, tuple(record["size"]), record["fingerprint"])
+    def frame_path(self, index: int) -> Path | None:
+        """The file of a frame, or None if it is not stored."""
+        paths = (folder / frame_name(self.number, index) for folder in self.folders)
+        return next((path for path in paths if path.is_file()), None)
+
+    def has(self, indices: Iterable[int]) -> bool:
+        """Whether all these frames are stored."""
+        return all(self.frame_path(index) for index in indices)
+
+
+@dataclass(frozen=True)
+class StoreJob:
+    """What is to be stored of an episode, and where.
+
+    Attributes:
+        episode: as read from its source.
+        source: the source's format and camera.
+        indices: of the frames to store, ascending, at least one.
+        jpeg_quality: 1 to 100.
+        folder: for the frames; anything else there is replaced.
+        published: its form in the existing dataset, which is used instead if the episode is unchanged.
+    """
+
+    episode: Episode
+    source: dict[str, str]
+    indices: list[int]
+    jpeg_quality: int
+    folder: Path
+    published: StoredEpisode | None = None
 
 
 def frame_name(episode: int, frame: int) -> str:
@@ -56,52 +75,51 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
-def store_episode(job: Job) -> StoredEpisode:
-    """Writes the chosen frames of an episode into the job's folder, which appears only when all are there.
+def store_episode(job: StoreJob) -> StoredEpisode:
+    """Sees to it that the job's frames are stored.
 
-    Raises EpisodeError if a frame cannot be read; the folder then does not exist.
+    The job's folder appears only when all frames are in it, and bears a record of what they were made from.
+
+    Raises:
+        EpisodeError: a frame cannot be read; the folder then does not exist.
     """
-    episode, folder, indices, quality = job
-    partial = folder.with_name(folder.name + ".partial")
-    for leftover in (partial, folder):
+    checksum = job.episode.frames.checksum()
+    if job.published and job.published.checksum == checksum and job.published.has(job.indices):
+        return job.published
+    made_from = {
+        "checksum": checksum,
+        "frames": len(job.episode),
+        "source": job.source,
+        "step_duration": job.episode.step_duration,
+        "jpeg_quality": job.jpeg_quality,
+    }
+    resumed = _resume(job, made_from)
+    return resumed if resumed and resumed.has(job.indices) else _convert(job, made_from)
+
+
+def _resume(job: StoreJob, made_from: dict[str, Any]) -> StoredEpisode | None:
+    """What an interrupted build left in the job's folder, if it was made from the same."""
+    try:
+        record = json.loads((job.folder / _RECORD).read_text())
+    except FileNotFoundError:
+        return None
+    return _stored(job, record["size"], made_from, "resumed") if record["made_from"] == made_from else None
+
+
+def _convert(job: StoreJob, made_from: dict[str, Any]) -> StoredEpisode:
+    partial = job.folder.with_name(job.folder.name + ".partial")
+    for leftover in (partial, job.folder):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
     size = (0, 0)
-    for index, image in episode.read(indices):
+    for index, image in job.episode.read(job.indices):
         size = (image.shape[1], image.shape[0])
-        (partial / frame_name(episode.number, index)).write_bytes(encode_jpeg(image, quality))
-    fingerprint = episode.frames.fingerprint()
-    record = {"task": episode.task, "number": episode.number, "size": size, "fingerprint": fingerprint}
-    (partial / _RECORD).write_text(json.dumps(record))
-    os.rename(partial, folder)
-    return StoredEpisode(episode.task, episode.number, folder, size, fingerprint)
+        (partial / frame_name(job.episode.number, index)).write_bytes(encode_jpeg(image, job.jpeg_quality))
+    (partial / _RECORD).write_text(json.dumps({"made_from": made_from, "size": size}))
+    os.rename(partial, job.folder)
+    return _stored(job, size, made_from, "converted")
 
 
-def store_episodes(jobs: list[Job], workers: int) -> Iterator[tuple[Episode, StoredEpisode]]:
-    """Runs `store_episode` on all jobs and yields the results as they come. The first error stops the rest."""
-    if workers <= 1 or len(jobs) <= 1:
-        yield from ((job[0], store_episode(job)) for job in jobs)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked copy of a process with threads may deadlock
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker) as pool:
-        waiting = {pool.submit(store_episode, job): job[0] for job in jobs}
-        try:
-            while waiting:
-                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield waiting.pop(future), future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+def _stored(job: StoreJob, size: Sequence[int], made_from: dict[str, Any], origin: str) -> StoredEpisode:
+    episode = job.episode
+    return StoredEpisode(episode.task, episode.number, (job.folder,), (size[0], size[1]), made_from["checksum"], origin)

@@ -4,19 +4,14 @@ import json
 import os
 import shutil
 
-import cv2
 import numpy as np
 import pytest
-from dataset_files import HORIZON, build
+from dataset_files import HORIZON, build, rgb
 from robotwin_files import dumps, frame_content, identify, picture, write_episode, write_task
 
 from training.dataset_index import MANIFEST_NAME, DatasetError, DatasetManifest, load_manifest, load_split
 
 HAMMER, STACK = "block_hammer_beat", "blocks_stack_easy"
-
-
-def rgb(path):
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +132,53 @@ def test_stride_and_split_options(episodes, tmp_path):
         load_split(tmp_path / "d", "test")
 
 
+def test_clamped_tail(episodes, tmp_path):
+    assert build(episodes, tmp_path / "d", "--tail", "clamp") == 0
+    rows = [row for split in ("train", "test") for row in load_split(tmp_path / "d", split)]
+    assert len(rows) == sum([25, 26, 27, 25, 30, 20, 22, 23, 24, 25])
+    last = {(HAMMER, 0): 24, (HAMMER, 1): 25, (STACK, 1): 19}
+    for row in rows:
+        if (row.task, row.episode) in last:
+            future = min(row.frame + HORIZON, last[row.task, row.episode])
+            assert identify(rgb(row.edited_image)) == (row.episode, future)
+
+
+def test_several_instructions_per_pair(tmp_path):
+    write_task(tmp_path / "episodes", HAMMER, [25] * 3, seen=["One.", "Two.", "Three."])
+    assert build(tmp_path / "episodes", tmp_path / "once") == 0
+    assert build(tmp_path / "episodes", tmp_path / "d", "--instructions-per-pair", "2") == 0
+    rows, once = load_split(tmp_path / "d", "train"), load_split(tmp_path / "once", "train")
+    assert [(row.episode, row.frame) for row in rows[::2]] == [(row.episode, row.frame) for row in once]
+    assert [row.prompt for row in rows[::2]] == [row.prompt for row in once]
+    assert all(one.prompt != other.prompt for one, other in zip(rows[::2], rows[1::2], strict=True))
+    counts = load_manifest(tmp_path / "d").splits
+    assert (counts["train"]["pairs"], counts["train"]["rows"]) == (10, 20)
+    assert (counts["test"]["pairs"], counts["test"]["rows"]) == (5, 5)  # there is one unseen phrasing
+
+
+def test_split_by_pair_warns_and_stores_frames_on_either_side(episodes, tmp_path, capsys):
+    assert build(episodes, tmp_path / "d", "--split-by", "pair", "--test-fraction", "0.4") == 0
+    assert "near-duplicates in train" in " ".join(capsys.readouterr().out.split())
+    manifest, count = load_manifest(tmp_path / "d"), 0
+    for split in ("train", "test"):
+        rows = load_split(tmp_path / "d", split)
+        assert len(rows) == manifest.splits[split]["pairs"]
+        frames = {path for row in rows for path in (row.input_image, row.edited_image)}
+        assert len(frames) == manifest.splits[split]["frames"]
+        assert all(path.is_file() for path in frames)
+        count += len(rows)
+    assert count == 47
+    assert "both" in {episode.split for episode in manifest.episodes}
+
+
+def test_a_preset_beyond_the_episodes_says_so_and_gives_way_to_options(episodes, tmp_path, capsys):
+    assert build(episodes, tmp_path / "d", "--preset", "paper-small", "--seed", "3") == 0
+    assert "22,695 pairs were asked for, the episodes give 47" in " ".join(capsys.readouterr().out.split())
+    assert load_manifest(tmp_path / "d").split_by == "pair"
+    assert build(episodes, tmp_path / "e", "--preset", "paper-small", "--max-pairs", "20") == 0
+    assert sum(counts["pairs"] for counts in load_manifest(tmp_path / "e").splits.values()) == 20
+
+
 @pytest.mark.parametrize("option", [("--horizon", "0"), ("--stride", "0"), ("--test-fraction", "1.5")])
 def test_meaningless_options_are_refused(episodes, tmp_path, option, capsys):
     assert build(episodes, tmp_path / "d", *option) == 1
@@ -193,6 +235,16 @@ def test_unreadable_manifests_are_named(tmp_path, text, message):
     (tmp_path / MANIFEST_NAME).write_text(text)
     with pytest.raises(DatasetError, match=message):
         load_manifest(tmp_path)
+
+
+def test_a_dataset_of_version_1_is_refused(episodes, tmp_path, capsys):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "framepred_dataset.json").write_text('{"format_version": 1}')
+    with pytest.raises(DatasetError, match="format version 1; build it again"):
+        load_manifest(tmp_path / "d")
+    assert build(episodes, tmp_path / "d") == 1
+    assert "build it again" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["d", "framepred_dataset.json"]
 
 
 def test_malformed_rows_are_named(dataset, tmp_path):

@@ -1,0 +1,64 @@
+"""Lay a dataset folder out: frames, rows, manifest, card. What is in memory at a time is one episode's rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+from training.dataset.card import write_card, write_example
+from training.dataset.embedding import embed
+from training.dataset.plan import episode_key
+from training.dataset.rows import episode_rows
+from training.dataset.selection import Selection
+from training.dataset_index import MANIFEST_NAME, METADATA_NAME, DatasetManifest
+from training.pairs import EpisodeKey
+from training.stored_frames import StoredEpisode, frame_name
+
+
+def assemble(
+    manifest: DatasetManifest, selection: Selection, stored: dict[EpisodeKey, StoredEpisode], target: Path
+) -> None:
+    """Makes the dataset in the new folder `target`; frames are linked, not copied, where the file system can."""
+    shutil.rmtree(target, ignore_errors=True)
+    with ExitStack() as files:
+        metadata: dict[str, TextIO] = {}
+        for split in manifest.splits:
+            (target / split).mkdir(parents=True)
+            metadata[split] = files.enter_context((target / split / METADATA_NAME).open("w", encoding="utf-8"))
+        for record in manifest.episodes:
+            for split, row in episode_rows(record, manifest, selection):
+                metadata[split].write(_metadata_line(row))
+                for column in ("input_image", "edited_image"):
+                    _link_frame(stored[episode_key(record)], row[column], target / split / record.task)
+    (target / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    write_example(manifest, selection, target)
+    write_card(manifest, target, "{split}/**")
+    for form in manifest.embedded:
+        embed(form, manifest, target)
+
+
+def _metadata_line(row: dict[str, Any]) -> str:
+    """One line of metadata.jsonl. ImageFolder turns the keys ending in `_file_name` into columns of decoded images."""
+    line = {}
+    for column, value in row.items():
+        if column.endswith("_image"):
+            line[f"{column}_file_name"] = f"{row['task']}/{frame_name(row['episode'], value)}"
+        else:
+            line[column] = value
+    return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def _link_frame(stored: StoredEpisode, index: int, folder: Path) -> None:
+    target = folder / frame_name(stored.number, index)
+    if target.exists():
+        return
+    folder.mkdir(exist_ok=True)
+    source = stored.frame_path(index)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
