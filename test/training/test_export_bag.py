@@ -5,12 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from episode_files.robotwin_hdf5 import write_robotwin2
 from robotwin_files import identify, picture, write_task
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
 from rosbags.typesys import Stores, get_typestore
 
 from training import export_bag
+from training.episodes import open_source
 
 TASK = "block_handover"
 
@@ -77,6 +79,37 @@ def test_the_same_bytes_every_time(episode, tmp_path):
         assert export(episode, tmp_path / name / "bag") == 0
     for file in ("bag.mcap", "metadata.yaml"):
         assert (tmp_path / "a" / "bag" / file).read_bytes() == (tmp_path / "b" / "bag" / file).read_bytes()
+
+
+def test_an_episode_among_others_is_chosen(tmp_path, capsys):
+    for task in (TASK, "blocks_stack_easy"):
+        write_task(tmp_path / "episodes", task, [3, 4])
+    for chosen in ((), ("--task", TASK), ("--episode", "1"), ("--task", TASK, "--episode", "2")):
+        assert export(tmp_path / "episodes", tmp_path / "bag", *chosen) == 1
+        assert "choose one of its 4 with --task and --episode" in capsys.readouterr().err
+    assert export(tmp_path / "episodes", tmp_path / "bag", "--task", TASK, "--episode", "1") == 0
+    assert len(read(tmp_path / "bag")[0]["/camera/image_raw/compressed"]) == 4
+
+
+def test_an_unusable_episode_is_named(episode, tmp_path, capsys):
+    (episode / "5.pkl").unlink()
+    assert export(tmp_path, tmp_path / "bag", "--episode", "1") == 1
+    assert "episode1: gap in the frame numbers" in capsys.readouterr().err
+    assert export(tmp_path, tmp_path / "bag", "--episode", "0") == 0
+
+
+def test_an_exported_bag_is_a_source_of_the_same_episode(episode, tmp_path):
+    assert export(episode, tmp_path / "bags" / TASK, "--quality", "95") == 0
+    (again,) = open_source(tmp_path / "bags").episodes
+    assert (again.task, again.step_duration, again.seen) == (TASK, 0.06, ("Please do it.",))
+    assert [identify(frame) for _, frame in again.read()] == [(1, frame) for frame in range(12)]
+
+
+def test_episodes_of_any_format_can_be_exported(tmp_path):
+    images = [picture(2, frame) for frame in range(5)]
+    file = write_robotwin2(tmp_path, "handover_block", 2, {"head_camera": images, "front_camera": images[:1] * 5})
+    assert export(file, tmp_path / "bag", "--camera", "front_camera", "--format", "robotwin2") == 0
+    assert len(read(tmp_path / "bag")[0]["/camera/image_raw/compressed"]) == 5
 
 
 @pytest.mark.parametrize(

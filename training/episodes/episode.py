@@ -66,9 +66,6 @@ class FrameSource(ABC):
             raise IndexError(f"frame {index} of {len(self)}")
         return next(self.read([index]))
 
-    def fingerprint(self) -> str:
-        return self.checksum()
-
 
 @dataclass(frozen=True)
 class Episode:

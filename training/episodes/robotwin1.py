@@ -27,7 +27,6 @@ from training.episodes.instructions import Phrasings, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.robotwin_clock import STEP_DURATION
 
-FORMAT_NAME = "robotwin1"
 DEFAULT_CAMERA = "head_camera"
 
 # Frames take 0.2 to 30 MB, by the number of cameras, their size and the depth and segmentation stored with them.
@@ -89,16 +88,6 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
 
 
 READER = Reader("{task}_D435_pkl/episode0/0.pkl", recognises, list_episodes)
-
-
-def find_episodes(source: str | Path, camera: str = DEFAULT_CAMERA) -> list[Episode]:
-    entries = list_episodes(Path(source), SourceOptions(camera=camera)).entries
-    for entry in entries:
-        if isinstance(entry, EpisodeError):
-            raise entry
-    if not entries:
-        raise EpisodeError(source, f"no episodes; expected {READER.layout}")
-    return entries
 
 
 def _episode_folders(path: Path) -> dict[str, dict[int, Path]]:

@@ -1,0 +1,62 @@
+"""Opening a source whose format is found out, and what all formats have in common."""
+
+import pickle
+
+import pytest
+from episode_files.robotwin_hdf5 import write_robotwin2
+from robotwin_files import picture, write_task
+
+from training.episodes import FORMATS, Episode, EpisodeError, SourceOptions, detect_format, open_source
+
+TASK = "block_handover"
+
+
+def test_a_source_of_several_formats_has_to_be_named(tmp_path):
+    write_task(tmp_path, TASK, [2])
+    write_robotwin2(tmp_path, "handover_block", 0, {"head_camera": [picture(0, 0)]})
+    with pytest.raises(EpisodeError, match=r"several formats \(robotwin1, robotwin2\); name the one to read"):
+        open_source(tmp_path)
+    assert [open_source(tmp_path, format_name=name).format for name in ("robotwin1", "robotwin2")] == [
+        "robotwin1",
+        "robotwin2",
+    ]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_folder_of_something_else_is_no_source(tmp_path, name):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("nothing")
+    with pytest.raises(EpisodeError, match="no episodes of a known format; looked for robotwin1"):
+        detect_format(tmp_path)
+    with pytest.raises(EpisodeError) as error:
+        open_source(tmp_path, format_name=name)
+    assert error.value.path.is_relative_to(tmp_path)
+
+
+def test_an_error_says_which_episode_and_survives_another_process():
+    error = EpisodeError("folder/7.pkl", "it is\nbroken").of(TASK, 3)
+    for same in (error, pickle.loads(pickle.dumps(error))):
+        assert str(same) == "folder/7.pkl: it is broken"
+        assert (str(same.path), same.reason, same.task, same.number) == ("folder/7.pkl", "it is broken", TASK, 3)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "two words", "ü", "-flag", "a\n"])
+def test_names_of_tasks_cannot_become_other_paths(tmp_path, name):
+    with pytest.raises(EpisodeError, match="cannot be a task's name"):
+        Episode(name, 0, None, 0.1, ("Do it.",), (), tmp_path)
+    assert Episode("a-B_1.2", 0, None, 0.1, ("Do it.",), (), tmp_path).task == "a-B_1.2"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"fps": 0}, "rate"),
+        ({"fps": float("nan")}, "rate"),
+        ({"max_gap": 0}, "gap"),
+        ({"instruction": "  "}, "instruction is empty"),
+    ],
+)
+def test_options_without_meaning_are_refused(options, reason):
+    with pytest.raises(ValueError, match=reason):
+        SourceOptions(**options)
+    assert SourceOptions(fps=10, max_gap=1, instruction="Do it.").fps == 10
