@@ -9,7 +9,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from tqdm import tqdm
 
 from training.dataset.builder import BuildOptions, BuildResult, build_dataset
 from training.dataset.collection import EpisodeCollection, collect
-from training.dataset.embedding import FORMS
-from training.dataset.options import PRESETS, SPLITS_BY, TAILS, DatasetOptions
+from training.dataset.options import EMBEDDED_FORMS, PRESETS, SPLITS_BY, TAILS, DatasetOptions
 from training.dataset.report import print_report
-from training.dataset.workers import make_runner
+from training.dataset.workers import LOCAL_RAY, WorkerError, make_runner
 from training.dataset_index import DatasetError
 from training.episodes import FORMATS, EpisodeError, SourceOptions
 
@@ -39,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (EpisodeError, DatasetError, ValueError, OSError) as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return 1
-    except BrokenProcessPool:
-        print(f"{_PROGRAM}: a worker process died (out of memory?); run again to continue", file=sys.stderr)
+    except WorkerError as error:
+        print(f"{_PROGRAM}: {error}; run again to continue", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{_PROGRAM}: interrupted; run again to continue", file=sys.stderr)
@@ -55,7 +53,7 @@ def _build(collection: EpisodeCollection, options: DatasetOptions, args: argpars
         build = BuildOptions(
             skip_bad=args.skip_bad,
             embed=tuple(args.embed),
-            runner=make_runner(args.workers),
+            runner=make_runner(args.workers, args.ray),
             on_episode=lambda episode: bar.update(len(episode)),
         )
         return build_dataset(collection, args.out, options, build)
@@ -121,9 +119,11 @@ def _add_split_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_work_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--workers", type=int, default=1, help="processes that convert episodes (1)")
+    ray = f"convert on a Ray cluster that shares the file system; {LOCAL_RAY} starts one here, of --workers processors"
+    group.add_argument("--ray", default=None, metavar="ADDRESS", help=ray)
     embed = "also write the rows with their pictures in them: parquet (default) for the Hub, arrow for load_from_disk"
     group.add_argument(
-        "--embed", nargs="?", const="parquet", action="append", choices=tuple(FORMS), default=[], help=embed
+        "--embed", nargs="?", const="parquet", action="append", choices=EMBEDDED_FORMS, default=[], help=embed
     )
 
 

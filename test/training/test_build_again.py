@@ -139,6 +139,35 @@ def test_killed_in_the_middle_then_resumed_equals_uninterrupted(tmp_path, worker
     assert not (tmp_path / ".d.building").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_again_and_again_equals_uninterrupted(tmp_path, workers):
+    """Killed while it converts, while it assembles and while it embeds, and started again each time."""
+    write_task(tmp_path / "episodes", HAMMER, [60] * 8)
+    options = ["--horizon", str(HORIZON), "--workers", str(workers), "--embed"]
+    assert build(tmp_path / "episodes", tmp_path / "uninterrupted", *options[2:]) == 0
+    work = tmp_path / ".d.building"
+    command = [sys.executable, "-m", "training.build_dataset", str(tmp_path / "episodes"), "--out", str(tmp_path / "d")]
+    moments = [
+        lambda: list(work.glob("frames/*/*.partial/*_frame9.jpg")),
+        lambda: len(list(work.glob("frames/*/episode?"))) >= 5,
+        lambda: list(work.glob("dataset/*/metadata.jsonl")),
+        lambda: list(work.glob("dataset/parquet/data/*")),
+    ]
+    for moment in moments:
+        process = subprocess.Popen([*command, *options], cwd=ROOT)
+        wait_until(lambda process=process, moment=moment: moment() or process.poll() is not None)
+        workers_of_it = children_of(process.pid) if process.poll() is None else []
+        process.kill()
+        process.wait()
+        wait_until(lambda pids=workers_of_it: not any(alive(pid) for pid in pids), 20)
+        # A moment that the process was too fast for is no failure: then the whole dataset is there.
+        assert not (tmp_path / "d").exists() or contents(tmp_path / "d") == contents(tmp_path / "uninterrupted")
+    assert build(tmp_path / "episodes", tmp_path / "d", *options[2:]) == 0
+    assert contents(tmp_path / "d") == contents(tmp_path / "uninterrupted")
+    assert not work.exists()
+
+
 def alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"

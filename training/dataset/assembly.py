@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from training.dataset.card import write_card, write_example
-from training.dataset.embedding import embed
 from training.dataset.plan import episode_key
 from training.dataset.rows import episode_rows
 from training.dataset.selection import Selection
@@ -38,6 +37,8 @@ def assemble(
     write_example(manifest, selection, target)
     write_card(manifest, target, "{split}/**")
     for form in manifest.embedded:
+        from training.dataset.embedding import embed  # late: worker processes import this module, but not `datasets`
+
         embed(form, manifest, target)
 
 

@@ -35,7 +35,7 @@ class BuildOptions:
 
     Attributes:
         skip_bad: leave unreadable episodes out instead of stopping; not those that the existing dataset has.
-        embed: forms in which the rows are also stored with their pictures, of `embedding.FORMS`.
+        embed: forms in which the rows are also stored with their pictures, of `options.EMBEDDED_FORMS`.
         runner: runs the per-episode function.
         on_episode: called after each episode, for progress.
     """

@@ -7,6 +7,7 @@ from typing import Any
 
 TAILS = ("drop", "clamp")
 SPLITS_BY = ("episode", "pair")
+EMBEDDED_FORMS = ("parquet", "arrow")  # of rows with their pictures in them; see training.dataset.embedding
 
 # The paper's two scales (section 3.2), which it splits by pair. See docs/data.md for the way from episodes to pairs.
 PRESETS: dict[str, dict[str, Any]] = {
