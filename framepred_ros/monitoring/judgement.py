@@ -1,4 +1,4 @@
-"""When scores are bad: limits, given or learned from normal operation, and the medians that are held against them."""
+"""When scores are bad: limits, given or learned from normal operation, that the latest scores are held against."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import numpy as np
 from framepred_ros.monitoring.scoring import MonitorScore
 
 LEARNING, OK, ALERT = "learning", "ok", "alert"
-MARGIN = 0.15  # of the range between a perfect score and the worst median in learning, beyond that median
-RUNNING = ("ssim", "psnr", "ssim_gain", "psnr_gain", "surprise")
+MARGIN = 1.3  # times the worst in learning: of 1 - SSIM, and of the surprise
+STRICTEST_SSIM, STRICTEST_SURPRISE = 0.9, 2.0  # learned limits are no stricter, however well all went in learning
+STILL_SSIM = 0.98  # of copying: nothing moves, so that there is nothing to learn
+RUNNING = ("ssim", "psnr", "ssim_gain", "psnr_gain")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What running medians may be: SSIM at least, surprise at most; None is not known yet."""
+    """The running SSIM at least, the surprise at most; None is not known yet."""
 
     lowest_ssim: float | None = None
     highest_surprise: float | None = None
@@ -30,12 +32,12 @@ class Limits:
 class Judgement:
     """Judges the medians of the latest scores, so that single bad frames do not count.
 
-    A limit is learned as the worst median seen in learning, and a margin: what a robot normally does includes moments
+    A limit is learned as the worst value seen in learning, and a margin: what a robot normally does includes moments
     that no model predicts, such as the start of a motion, and those set the limit.
 
     Args:
         window: how many scores a median is taken over.
-        learning: how many scores limits are learned from.
+        learning: how many scores of a scene that moves limits are learned from.
         given: limits that are not to be learned.
     """
 
@@ -50,35 +52,34 @@ class Judgement:
         self.running: dict[str, float] = {}
         self.reason = ""
         if relearn:
-            self.limits = self._given
-            self._seen = 0
-            self._worst = {"ssim": 1.0, "surprise": 0.0}
+            self.limits, self._scores = self._given, 0
+            self._worst_ssim, self._worst_surprise = 1.0, 0.0
         self.state = OK if self.limits.complete else LEARNING
 
     def add(self, score: MonitorScore) -> None:
         """Take in the next score and judge anew."""
         self._window.append(score)
         self.running = {name: float(np.median([getattr(each, name) for each in self._window])) for name in RUNNING}
-        full = len(self._window) == self._window.maxlen
+        self.running["surprise"] = score.surprise
         if self.state == LEARNING:
-            self._learn(full)
-        elif full:
+            self._learn(score)
+        elif len(self._window) == self._window.maxlen:
             self.reason = self._violation()
             self.state = ALERT if self.reason else OK
 
-    def _learn(self, full: bool) -> None:
-        self._seen += 1
-        if full:
-            self._worst["ssim"] = min(self._worst["ssim"], self.running["ssim"])
-            self._worst["surprise"] = max(self._worst["surprise"], self.running["surprise"])
-        if self._seen >= self._learning and full:
+    def _learn(self, score: MonitorScore) -> None:
+        self._scores += score.copy_ssim < STILL_SSIM
+        if len(self._window) < self._window.maxlen:
+            return
+        self._worst_ssim = min(self._worst_ssim, self.running["ssim"])
+        self._worst_surprise = max(self._worst_surprise, self.running["surprise"])
+        if self._scores >= self._learning:
             learned = Limits(
-                1 - (1 + MARGIN) * (1 - self._worst["ssim"]),
-                (1 + MARGIN) * self._worst["surprise"],
+                min(STRICTEST_SSIM, 1 - MARGIN * (1 - self._worst_ssim)),
+                max(STRICTEST_SURPRISE, MARGIN * self._worst_surprise),
             )
             given = {name: value for name, value in vars(self._given).items() if value is not None}
-            self.limits = replace(learned, **given)
-            self.state = OK
+            self.limits, self.state = replace(learned, **given), OK
 
     def _violation(self) -> str:
         ssim, lowest = self.running["ssim"], self.limits.lowest_ssim
@@ -86,5 +87,5 @@ class Judgement:
             return f"the picture is not as predicted: SSIM {ssim:.2f}, below {lowest:.2f}"
         surprise, highest = self.running["surprise"], self.limits.highest_surprise
         if surprise > highest:
-            return f"one place of the picture is not as predicted: surprise {surprise:.1f}, above {highest:.1f}"
+            return f"one place is neither as predicted nor as before: {surprise:.1f}, above {highest:.1f}"
         return ""

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from framepred_ros.compositing import resize_frame
+from framepred_ros.metrics import SMALLEST_SIDE, psnr, ssim
 from framepred_ros.monitoring.judgement import LEARNING, Judgement, Limits
-from framepred_ros.monitoring.scoring import MonitorScore, score_prediction
+from framepred_ros.monitoring.scoring import MonitorScore
+from framepred_ros.monitoring.surprise import Surprise
 
 NANOSECONDS = 10**9
 
@@ -24,8 +26,9 @@ class MonitorOptions:
         tolerance: most seconds between that moment and the frame that counts as it; half of a slow camera's period.
         rate: most predictions scored per second. A score takes some 30 ms of one core, and the monitor never keeps more
             than `horizon * rate + 1` predictions.
-        window: how many of the latest scores are judged together, by their medians.
-        learning: how many scores the limits are learned from. They should see all that the robot normally does.
+        window: how many of the latest scores are judged together, by medians: an alert takes half of them.
+        learning: how many scores the limits are learned from, those of a still scene not counted. They should see all
+            that the robot normally does.
         lowest_ssim, highest_surprise: given limits; None is learned.
         largest_side: pixels; pictures are kept and scored at most this large.
 
@@ -36,7 +39,7 @@ class MonitorOptions:
     horizon: float
     tolerance: float = 0.05
     rate: float = 5.0
-    window: int = 7
+    window: int = 11
     learning: int = 200
     lowest_ssim: float | None = None
     highest_surprise: float | None = None
@@ -84,6 +87,7 @@ class PredictionMonitor:
         self._pending: deque[_Pending] = deque(maxlen=self.capacity)
         self._first_ns: int | None = None  # stamp of the first frame since the last reset
         self._previous: tuple[int, np.ndarray] | None = None
+        self._surprise = Surprise(options.window)
         self._judgement = Judgement(
             options.window, options.learning, Limits(options.lowest_ssim, options.highest_surprise)
         )
@@ -154,9 +158,7 @@ class PredictionMonitor:
             if abs(found_ns - due.due_ns) > self._tolerance_ns:
                 self.missed += 1
                 return None
-            score = score_prediction(due.stamp_ns, due.current, due.predicted, self._shrink(actual))
-            self._judgement.add(score)
-            return score
+            return self._score(due, self._shrink(actual))
 
     def reset(self, relearn: bool = False) -> None:
         """Forget all pending predictions and recent scores: the instruction changed, or the clock or camera did.
@@ -170,7 +172,20 @@ class PredictionMonitor:
     def _reset(self, relearn: bool = False) -> None:
         self._pending.clear()
         self._first_ns = self._previous = None
+        self._surprise.reset()
         self._judgement.reset(relearn)
+
+    def _score(self, due: _Pending, actual: np.ndarray) -> MonitorScore:
+        score = MonitorScore(
+            due.stamp_ns,
+            ssim(due.predicted, actual),
+            psnr(due.predicted, actual),
+            ssim(due.current, actual),
+            psnr(due.current, actual),
+            self._surprise.add(due.current, due.predicted, actual),
+        )
+        self._judgement.add(score)
+        return score
 
     def _take_due(self, now_ns: int) -> _Pending | None:
         """Remove all predictions whose moment has come; return the latest, count the others as missed."""
@@ -183,4 +198,6 @@ class PredictionMonitor:
     def _shrink(self, picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[:2]
         scale = min(1.0, self.options.largest_side / max(height, width))
-        return resize_frame(picture, (max(7, round(height * scale)), max(7, round(width * scale))))
+        return resize_frame(
+            picture, (max(SMALLEST_SIDE, round(height * scale)), max(SMALLEST_SIDE, round(width * scale)))
+        )
