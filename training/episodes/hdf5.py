@@ -7,6 +7,7 @@ virtual datasets. None of these occurs in RoboTwin's files, and none is followed
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from training.episodes.files import reading, sha256
 from training.episodes.pictures import PictureError, decode_picture
 
 _MAX_JPEG_BYTES = 64 * 2**20
+_MAX_CHUNK_BYTES = 256 * 2**20  # what HDF5 holds in memory to read one frame
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,13 @@ def jpeg_dataset(root: h5py.File, name: str, path: Path) -> h5py.Dataset:
         raise EpisodeError(path, f"no frames {name!r}")
     with reading(path, f"{name} cannot be read"):
         dtype, shape, stored = dataset.dtype, dataset.shape, dataset.id.get_storage_size()
+        chunk = math.prod(dataset.chunks or (1,)) * dtype.itemsize
     if dtype.kind != "S" or shape is None or len(shape) != 1:
         raise EpisodeError(path, f"{name} is {dtype} {shape}, expected JPEG byte strings (N,)")
     if shape[0] == 0:
         raise EpisodeError(path, f"{name} has no frames")
-    if dtype.itemsize > _MAX_JPEG_BYTES or not shape[0] <= stored <= path.stat().st_size:
+    plausible = dtype.itemsize <= _MAX_JPEG_BYTES and chunk <= _MAX_CHUNK_BYTES
+    if not plausible or not shape[0] <= stored <= path.stat().st_size:
         raise EpisodeError(path, f"{name} claims more data than the file has")
     return dataset
 

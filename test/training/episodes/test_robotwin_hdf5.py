@@ -229,13 +229,29 @@ def test_other_files_are_never_opened(tmp_path, trick):
     assert "not followed" in reason or "not opened" in reason
 
 
-def test_a_dataset_cannot_claim_more_than_the_file_has(tmp_path):
+@pytest.mark.parametrize(
+    ("shape", "dtype", "options"),
+    [
+        (2**50, "S10", {"chunks": (1000,)}),
+        (2, f"S{2**27}", {"chunks": (1,)}),
+        (2**20, "S4000", {"chunks": (2**17,), "compression": "gzip"}),
+    ],
+)
+def test_a_dataset_cannot_claim_more_than_the_file_has(tmp_path, shape, dtype, options):
     path = write_robotwin2(tmp_path, TASK, 0, {"head_camera": pictures(0, 2)})
-    for shape, dtype, chunks in (((2**50,), "S10", (1000,)), ((2,), f"S{2**27}", (1,))):
-        with h5py.File(path, "r+") as file:
-            del file["observation/head_camera/rgb"]
-            file["observation/head_camera"].create_dataset("rgb", shape, dtype, chunks=chunks)
-        assert "claims more data" in one(tmp_path).reason
+    with h5py.File(path, "r+") as file:
+        del file["observation/head_camera/rgb"]
+        file["observation/head_camera"].create_dataset("rgb", (shape,), dtype, **options)
+    assert "claims more data" in one(tmp_path).reason
+
+
+def test_compressed_datasets_can_be_read(tmp_path):
+    path = write_robotwin2(tmp_path, TASK, 3, {"head_camera": pictures(3, 4)})
+    with h5py.File(path, "r+") as file:
+        frames = file["observation/head_camera/rgb"][:]
+        del file["observation/head_camera/rgb"]
+        file["observation/head_camera"].create_dataset("rgb", data=frames, chunks=(3,), compression="gzip")
+    assert [identify(frame) for _, frame in one(tmp_path).read()] == [(3, frame) for frame in range(4)]
 
 
 def test_instructions_are_read_from_the_episode_s_own_file(tmp_path):
