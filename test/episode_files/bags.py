@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
@@ -50,14 +50,30 @@ def sentence(text: str, time: int, topic="/instruction") -> Recorded:
     return Recorded(topic, STRING, time, TYPES.types[STRING](text))
 
 
-def write_bag(folder: Path, messages: list[Recorded], storage="mcap") -> Path:
+def write_bag(folder: Path, messages: list[Recorded], storage="mcap", compression=CompressionMode.NONE) -> Path:
     """Writes the messages in the order of their times; returns the folder."""
     plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with Writer(folder, version=8, storage_plugin=plugin) as bag:
+    writer = Writer(folder, version=8, storage_plugin=plugin)
+    writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer as bag:
         connections = {}
         for each in sorted(messages, key=lambda each: each.time):
             key = each.topic, each.kind
             connections[key] = connections.get(key) or bag.add_connection(*key, typestore=TYPES)
             bag.write(connections[key], each.time, TYPES.serialize_cdr(each.message, each.kind))
+    return folder
+
+
+def split_bag(folder: Path, messages: list[Recorded], first_of_second: int) -> Path:
+    """A bag of two files, as rosbag2 records with a limit to the size; returns the folder."""
+    write_bag(folder, messages[:first_of_second])
+    other = write_bag(folder.with_name(f"{folder.name}_1"), messages[first_of_second:])
+    (other / f"{other.name}.mcap").rename(folder / f"{other.name}.mcap")
+    (other / "metadata.yaml").unlink()
+    other.rmdir()
+    metadata = folder / "metadata.yaml"
+    text, name = metadata.read_text(), f"- {folder.name}.mcap\n"
+    assert text.count(name) == 1
+    metadata.write_text(text.replace(name, f"{name}  - {other.name}.mcap\n"))
     return folder

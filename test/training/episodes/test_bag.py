@@ -7,8 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from episode_files.bags import SECOND, START, compressed_image, raw_image, sentence, write_bag
+from episode_files.bags import SECOND, START, compressed_image, raw_image, sentence, split_bag, write_bag
 from robotwin_files import picture
+from rosbags.rosbag2 import CompressionMode
 
 from training.episodes import EpisodeError, SourceOptions, detect_format, open_source
 
@@ -54,6 +55,27 @@ def test_frames_come_back_exactly(tmp_path, storage, image):
         for index, frame in enumerate(frames_of(pickle.loads(pickle.dumps(episode)))):
             np.testing.assert_array_equal(frame, picture(1, index))
         assert len(episode) == 8
+
+
+@pytest.mark.parametrize(
+    ("storage", "compression"),
+    [
+        ("mcap", CompressionMode.STORAGE),
+        ("sqlite3", CompressionMode.MESSAGE),
+        ("sqlite3", CompressionMode.FILE),
+    ],
+)
+def test_compressed_bags(tmp_path, storage, compression):
+    (episode,) = open_bag(write_bag(tmp_path / TASK, recording(), storage, compression))
+    assert shown(episode) == list(range(8))
+
+
+def test_bags_of_several_files(tmp_path):
+    messages = sorted(recording(), key=lambda each: each.time)
+    (episode,) = open_bag(split_bag(tmp_path / TASK, messages, 4))
+    assert shown(episode) == list(range(8))
+    backwards = split_bag(tmp_path / "backwards", messages[4:] + messages[:4], 5)
+    assert "the times of /camera go back" in open_source(backwards).bad[0].reason
 
 
 def test_jpeg_pictures_keep_their_colours(tmp_path):
