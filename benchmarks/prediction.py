@@ -27,9 +27,9 @@ from benchmarks.figures import draw
 from benchmarks.floor import Floor, measure_floor
 from benchmarks.full_size import full_size_predictor
 from benchmarks.memory import peak_memory
+from benchmarks.shipped import shipped_episodes
 from benchmarks.stages import STAGES, Timing, time_predictor
 from framepred_ros.checkpoint import shipped_checkpoint
-from framepred_ros.episode_bag import BagFrame, EpisodeBag, episodes_by_task
 from framepred_ros.metrics import psnr, ssim
 from framepred_ros.predictor import FramePredictor
 from training.evaluation.report import environment
@@ -107,12 +107,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def read_pairs(horizon: int, per_task: int) -> list[Pair]:
     """Pairs of the shipped episodes, evenly drawn over each."""
     pairs = []
-    for bag in episodes_by_task().values():
-        items = list(EpisodeBag(bag).read())
-        frames = [item.rgb for item in items if isinstance(item, BagFrame)]
-        instruction = next(item.text for item in items if not isinstance(item, BagFrame))
+    for episode in shipped_episodes():
+        frames = episode.frames
         starts = np.linspace(0, len(frames) - 1 - horizon, per_task).round().astype(int)
-        pairs += [Pair(frames[start], instruction, frames[start + horizon]) for start in starts]
+        pairs += [Pair(frames[start], episode.instruction, frames[start + horizon]) for start in starts]
     return pairs
 
 

@@ -1,0 +1,150 @@
+"""What the node itself costs: messages to pictures and back, and how soon it answers while it predicts.
+
+python -m benchmarks.node [--seconds 60] [--checkpoint DIR] --out DIR
+
+Frames are 640x480 at 30 Hz, from this process to a predictor node in another, over DDS on this machine only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, measure_live
+from benchmarks.shipped import shipped_episodes
+from framepred_ros.image_messages import image_from_rgb, rgb_from_image
+from training.evaluation.report import environment
+
+REPEATS = 200
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """CPU milliseconds of one conversion, median: ours and the plain way through Python lists."""
+
+    name: str
+    ours: float
+    plain: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0 done, 1 the node did not come up."""
+    args = _parse(arguments)
+    frame = cv2.resize(shipped_episodes()[0].frames[0], (WIDTH, HEIGHT))
+    conversions = measure_conversions(frame)
+    try:
+        live = measure_live(args.seconds, str(args.checkpoint or ""))
+    except TimeoutError as error:
+        print(f"benchmarks.node: {error}", file=sys.stderr)
+        return 1
+    facts = environment("cpu") | {"load_average": os.getloadavg(), "frames": f"{WIDTH}x{HEIGHT} at {RATE:g} Hz"}
+    write(args.out, facts, conversions, live)
+    report(conversions, live)
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.node", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the node is watched")
+    parser.add_argument("--checkpoint", type=Path, help="checkpoint folder (default: the shipped one)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for node.json and node.png")
+    return parser.parse_args(arguments)
+
+
+def measure_conversions(frame: np.ndarray) -> list[Conversion]:
+    """Times both directions on a frame, RGB uint8 (H, W, 3), beside the plain way."""
+    message = image_from_rgb(frame, Header())
+    pairs = {
+        "message to picture": (lambda: rgb_from_image(message), lambda: _plain_picture(message)),
+        "picture to message": (lambda: image_from_rgb(frame, Header()), lambda: _plain_message(frame)),
+    }
+    return [
+        Conversion(name, 1e3 * _cpu_seconds(ours, REPEATS), 1e3 * _cpu_seconds(plain, 5))
+        for name, (ours, plain) in pairs.items()
+    ]
+
+
+def _plain_picture(message: Image) -> np.ndarray:
+    return np.array(list(message.data), np.uint8).reshape(message.height, message.width, 3)
+
+
+def _plain_message(frame: np.ndarray) -> Image:
+    height, width = frame.shape[:2]
+    return Image(height=height, width=width, encoding="rgb8", step=3 * width, data=frame.ravel().tolist())
+
+
+def _cpu_seconds(work: Callable[[], object], repeats: int) -> float:
+    seconds = []
+    for _ in range(repeats):
+        started = time.process_time()
+        work()
+        seconds.append(time.process_time() - started)
+    return statistics.median(seconds)
+
+
+def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live: Live) -> None:
+    """Writes node.json and node.png: the distribution of answers and latencies, and memory over time."""
+    out.mkdir(parents=True, exist_ok=True)
+    content = {"environment": facts, "conversions": [asdict(each) for each in conversions], "live": asdict(live)}
+    (out / "node.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (answers, latencies, memory) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    answers.hist([1e3 * seconds for seconds in live.answers], bins=40)
+    answers.set(xlabel="ms", title="answer to a parameter request", yscale="log")
+    latencies.hist([1e3 * seconds for seconds in live.latencies], bins=40)
+    latencies.set(xlabel="ms", title="frame stamp to prediction received")
+    memory.plot(*zip(*((at, size / 2**20) for at, size in live.memory), strict=True))
+    memory.set(xlabel="s", ylabel="MiB", title="resident memory", ylim=(0, None))
+    figure.savefig(out / "node.png", dpi=110)
+    plt.close(figure)
+
+
+def report(conversions: list[Conversion], live: Live) -> None:
+    """Prints both parts as tables."""
+    table = Table("640x480", "ours, CPU ms", "through lists, CPU ms", "ratio")
+    for each in conversions:
+        table.add_row(each.name, f"{each.ours:.2f}", f"{each.plain:.1f}", f"{each.plain / each.ours:,.0f}")
+    console = Console()
+    console.print(table)
+    first, last = live.memory[min(5, len(live.memory) - 1)][1], live.memory[-1][1]
+    figures = {
+        "frames sent": f"{live.sent}",
+        "predictions a second": f"{len(live.latencies) / live.seconds:.1f}",
+        "latency, median / p95": _quantiles(live.latencies, 50, 95),
+        "answer to a request, median / p99": _quantiles(live.answers, 50, 99),
+        "CPU of the node": f"{live.cpu_seconds / live.seconds:.2f} cores",
+        "memory after 5 s, and at the end": f"{first / 2**20:.0f} / {last / 2**20:.0f} MiB",
+    }
+    table = Table("the node while it predicts", "")
+    for name, value in figures.items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _quantiles(seconds: list[float], low: float, high: float) -> str:
+    if not seconds:
+        return "none"
+    return " / ".join(f"{1e3 * value:.1f} ms" for value in np.percentile(seconds, (low, high)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

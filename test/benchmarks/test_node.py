@@ -1,0 +1,21 @@
+import json
+
+import pytest
+from tiny_checkpoint import make_tiny_checkpoint
+
+from benchmarks.node import main
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_a_live_node_is_fed_questioned_and_ended(tmp_path, capsys, monkeypatch):
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(name, raising=False)  # the command sets them for its own process
+    checkpoint = make_tiny_checkpoint(tmp_path / "checkpoint")
+    assert main(["--seconds=3", "--checkpoint", str(checkpoint), f"--out={tmp_path / 'out'}"]) == 0
+    content = json.loads((tmp_path / "out/node.json").read_text())
+    live = content["live"]
+    assert live["sent"] > 30 and live["latencies"] and live["answers"] and live["memory"]
+    assert all(each["ours"] < each["plain"] for each in content["conversions"])
+    assert (tmp_path / "out/node.png").is_file()
+    assert "answer to a request" in capsys.readouterr().out
