@@ -8,6 +8,7 @@ virtual datasets. None of these occurs in RoboTwin's files, and none is followed
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,3 +124,35 @@ def group_names(root: h5py.File, name: str, path: Path) -> list[str]:
     group = find_object(root, name, path)
     with reading(path, f"{name} cannot be read"):
         return sorted(group) if isinstance(group, h5py.Group) else []
+
+
+def read_strings(root: h5py.File, name: str, path: Path) -> list[str]:
+    """The strings of an array, or the one of a scalar; none if there is no such dataset.
+
+    Raises:
+        EpisodeError: it holds something else, or claims to be larger than the file.
+    """
+    dataset = find_object(root, name, path)
+    if dataset is None:
+        return []
+    with reading(path, f"{name} cannot be read"):
+        if not isinstance(dataset, h5py.Dataset) or h5py.check_string_dtype(dataset.dtype) is None:
+            raise EpisodeError(path, f"{name} is not made of strings")
+        if max(dataset.size or 0, _claimed_bytes(dataset, path)) > path.stat().st_size:
+            raise EpisodeError(path, f"{name} claims more data than the file has")
+        return np.ravel(dataset.asstr()[()]).tolist()
+
+
+def _claimed_bytes(dataset: h5py.Dataset, path: Path) -> int:
+    """What an array of strings of variable length will take in memory, as HDF5 believes these lengths.
+
+    Each string is stored as its length (4 bytes), and 12 bytes that say where it is; h5py stores such references in one
+    piece. Those in chunks are not counted.
+    """
+    offset = dataset.id.get_offset()
+    if offset is None or h5py.check_string_dtype(dataset.dtype).length is not None:
+        return 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        references = file.read(16 * min(dataset.size, path.stat().st_size))
+    return sum(length for length, _, _ in struct.iter_unpack("<IQI", references[: len(references) // 16 * 16]))

@@ -58,11 +58,11 @@ class _Camera:
         times = [f"{place}/from_timestamp"] if self.is_video else []
         return [f"{place}/chunk_index", f"{place}/file_index", *times]
 
-    def frames(self, row: dict[str, Any], positions: np.ndarray, table: Path) -> FrameSource:
+    def frames(self, number: int, row: dict[str, Any], positions: np.ndarray, table: Path) -> FrameSource:
         """The frames at these positions of an episode. Raises EpisodeError if the row does not say where they are."""
         place = _FILE.format(*(_number(row, name, 10**6, table) for name in self.columns[:2]))
         if not self.is_video:
-            return ParquetImages(self.root / "data" / f"{place}.parquet", self.key, row["episode_index"], positions)
+            return ParquetImages(self.root / "data" / f"{place}.parquet", self.key, number, positions)
         start = row[self.columns[2]]
         if not isinstance(start, float) or not 0 <= start < _MAX_FRAMES:
             raise EpisodeError(table, f"{self.columns[2]} is {start!r}, expected seconds")
@@ -156,7 +156,7 @@ def _open_episode(task: str, number: int, camera: _Camera, row: dict[str, Any], 
     if not seen:
         raise EpisodeError(table, f"episode {number} has no task, so no instruction")
     stamps = np.rint(np.arange(length) * (NANOSECONDS / camera.rate)).astype(np.int64)
-    frames = camera.frames(row, nearest_frames(stamps, step), table)
+    frames = camera.frames(number, row, nearest_frames(stamps, step), table)
     return Episode(task, number, frames, step, seen, (), table)
 
 

@@ -19,11 +19,12 @@ class SourceOptions:
         instruction_topic: of a bag; None is its only std_msgs/String topic.
         instruction: the sentence for all episodes of a bag or of a folder of frames.
         task: name of the task, for formats that do not have one; None is the name of the folder.
-        fps: rate in Hz to which bags and LeRobot datasets are resampled; None is the source's own.
+        fps: rate in Hz to which bags and LeRobot datasets are resampled, and that of a folder of frames; None is the
+            source's own, for a folder of frames RoboTwin's.
         max_gap: seconds between two images of a bag beyond which the episode is split.
 
     Raises:
-        ValueError: a rate or gap that is not positive, or an empty instruction.
+        ValueError: a rate that is not above 0 and at most 1000 Hz, a gap that is not positive, an empty instruction.
     """
 
     camera: str | None = None
@@ -35,8 +36,8 @@ class SourceOptions:
     max_gap: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.fps is not None and not 0 < self.fps < float("inf"):
-            raise ValueError("the rate (fps) must be a positive number")
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise ValueError("the rate (fps) must be above 0 and at most 1000 Hz")
         if not self.max_gap > 0:
             raise ValueError("the longest gap must be a positive number of seconds")
         if self.instruction is not None and not self.instruction.strip():

@@ -28,7 +28,7 @@ import numpy as np
 
 from training.episodes.episode import Episode, EpisodeError
 from training.episodes.files import read_json, reading
-from training.episodes.hdf5 import camera_frames, find_object, open_hdf5
+from training.episodes.hdf5 import camera_frames, find_object, open_hdf5, read_strings
 from training.episodes.hdf5_tree import Hdf5Tree
 from training.episodes.instructions import Phrasings, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
@@ -37,7 +37,6 @@ from training.episodes.robotwin_clock import SIMULATION_RATE, STEPS_PER_FRAME
 DEFAULT_CAMERA = "cam_head"
 FORMAT_VERSION = "v1.0"
 
-_MAX_INSTRUCTIONS = 10_000
 
 _TREE = Hdf5Tree(re.compile(r"episode_(\d{7})\.hdf5", re.ASCII))
 
@@ -63,7 +62,7 @@ READER = Reader("{task}/{embodiment}/data/episode_0000000.hdf5", _TREE.contains_
 
 def _open_episode(task: str, number: int, file: Path, camera: str) -> Episode:
     with open_hdf5(file) as root:
-        version = _strings(root, "data_format_version", file)
+        version = read_strings(root, "data_format_version", file)
         if version not in ([], [FORMAT_VERSION]):
             raise EpisodeError(file, f"format version {version[0]!r}; this reader knows {FORMAT_VERSION}")
         frames = camera_frames(root, file, "vision/{}/colors", camera)
@@ -88,19 +87,8 @@ def _phrasings(root: h5py.File, path: Path) -> Phrasings:
     beside = path.resolve().parent.parent / "instruction" / f"{path.stem}.json"
     if beside.exists():
         return phrasings(read_json(beside), beside)
-    inside = _strings(root, "instructions", path) or _strings(root, "instruction", path)
-    return phrasings({"instructions": [text for text in inside if text.strip()]}, path, "instructions")
-
-
-def _strings(root: h5py.File, name: str, path: Path) -> list[str]:
-    """The strings of a scalar (which may spell a JSON list) or array; none if there is no such dataset."""
-    dataset = find_object(root, name, path)
-    if dataset is None:
-        return []
-    with reading(path, f"{name} cannot be read"):
-        if h5py.check_string_dtype(dataset.dtype) is None or dataset.size > _MAX_INSTRUCTIONS:
-            raise EpisodeError(path, f"{name} is {dataset.dtype} {dataset.shape}, expected strings")
-        texts = dataset.asstr()[()]
-        if isinstance(texts, str):
-            texts = json.loads(texts) if texts.lstrip().startswith("[") else [texts]
-        return [str(text) for text in texts]
+    inside = read_strings(root, "instructions", path) or read_strings(root, "instruction", path)
+    if len(inside) == 1 and inside[0].lstrip().startswith("["):
+        with reading(path, "instructions are no JSON list"):
+            inside = json.loads(inside[0])
+    return phrasings({"instructions": [text for text in inside if text != ""]}, path, "instructions")

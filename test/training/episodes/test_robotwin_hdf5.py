@@ -245,6 +245,16 @@ def test_a_dataset_cannot_claim_more_than_the_file_has(tmp_path, shape, dtype, o
     assert "claims more data" in one(tmp_path).reason
 
 
+def test_strings_cannot_claim_more_than_the_file_has(tmp_path):
+    path = write_xpolicylab(tmp_path, TASK, 0, {"head_camera": pictures(0, 3)}, variant="downloaded")
+    with h5py.File(path) as file:
+        offset = file["instructions"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 4] = (2**32 - 1).to_bytes(4, "little")  # the length, which HDF5 would allocate
+    path.write_bytes(data)
+    assert "instructions claims more data than the file has" in one(path).reason
+
+
 def test_compressed_datasets_can_be_read(tmp_path):
     path = write_robotwin2(tmp_path, TASK, 3, {"head_camera": pictures(3, 4)})
     with h5py.File(path, "r+") as file:
