@@ -1,6 +1,7 @@
-"""The `framepred` command: predict from a picture file, without ROS.
+"""The `framepred` command: predict from a picture file, and watch recorded predictions.
 
-framepred predict IMAGE "instruction" -o OUT
+framepred predict IMAGE "instruction" -o OUT    (without ROS)
+framepred view BAG -o OUT.gif
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 bad input, 130 interrupted."""
     arguments = _parse(argv)
     try:
-        _predict(arguments)
+        arguments.run(arguments)
     except (ValueError, OSError) as error:
         print(f"framepred: {error}", file=sys.stderr)
         return 1
@@ -31,6 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="framepred", description="Predict a robot camera's future frame.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_predict(commands)
+    _add_view(commands)
+    return parser.parse_args(argv)
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
     predict = commands.add_parser("predict", help="predict from a picture file")
     predict.add_argument("image", type=Path, help="the current camera frame")
     predict.add_argument("instruction", help="what the robot is doing, in words")
@@ -39,7 +46,16 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     predict.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda if there is one)")
     predict.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
     predict.add_argument("--seed", type=int, default=0, help="of the initial noise (default: 0)")
-    return parser.parse_args(argv)
+    predict.set_defaults(run=_predict)
+
+
+def _add_view(commands: argparse._SubParsersAction) -> None:
+    view = commands.add_parser("view", help="animate a recorded bag: camera | predicted | what came")
+    view.add_argument("bag", type=Path, help="bag with the camera's images and predicted_frame, raw or compressed")
+    view.add_argument("-o", "--output", type=Path, required=True, help=".gif or .mp4 file to write")
+    view.add_argument("--horizon", type=float, default=3.0, help="seconds a prediction is ahead (default: 3)")
+    view.add_argument("--image-topic", default="", help="the camera, if the bag has several")
+    view.set_defaults(run=_view)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -58,6 +74,15 @@ def _predict(arguments: argparse.Namespace) -> None:
     if predictor.step_duration:
         ahead += f" ({predictor.horizon * predictor.step_duration:g} s)"
     print(f"{arguments.output}: the frame {ahead} after {arguments.image}")
+
+
+def _view(arguments: argparse.Namespace) -> None:
+    from framepred_ros.view import save_view  # needs the bag libraries, which predicting does not
+
+    if not arguments.horizon > 0:
+        raise ValueError(f"--horizon must be above 0 seconds, not {arguments.horizon:g}")
+    count = save_view(arguments.bag, arguments.output, arguments.horizon, arguments.image_topic)
+    print(f"{arguments.output}: {count} predictions of {arguments.bag}")
 
 
 def read_image(path: Path) -> np.ndarray:

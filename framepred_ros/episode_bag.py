@@ -22,9 +22,10 @@ DECODERS = {
 
 @dataclass(frozen=True)
 class BagFrame:
-    """A frame of a bag: time in nanoseconds, frame_id, RGB uint8 (height, width, 3)."""
+    """A frame of a bag: when it was recorded and its header's stamp, nanoseconds; frame_id; RGB uint8 (h, w, 3)."""
 
     time: int
+    stamp: int
     frame_id: str
     rgb: np.ndarray
 
@@ -71,7 +72,7 @@ class EpisodeBag:
         self.path = Path(path)
         if not self.path.exists():
             raise FileNotFoundError(f"no bag at {self.path}")
-        with self._open() as reader:
+        with _open(self.path) as reader:
             cameras = {each.topic: each for each in reader.connections if each.msgtype in DECODERS}
             if image_topic:
                 cameras = {topic: each for topic, each in cameras.items() if topic == image_topic}
@@ -87,27 +88,41 @@ class EpisodeBag:
         Raises:
             ImageMessageError: a frame cannot be decoded.
         """
-        with self._open() as reader:
+        with _open(self.path) as reader:
             wanted = [each for each in reader.connections if each.topic == self.image_topic or _is_instruction(each)]
             for connection, time, data in reader.messages(wanted):
                 message = reader.deserialize(data, connection.msgtype)
                 if connection.topic == self.image_topic:
-                    rgb = DECODERS[connection.msgtype](message)
-                    yield BagFrame(time, message.header.frame_id, rgb)
+                    header, rgb = message.header, DECODERS[connection.msgtype](message)
+                    yield BagFrame(time, header.stamp.sec * 10**9 + header.stamp.nanosec, header.frame_id, rgb)
                 else:
                     yield BagInstruction(time, message.data)
 
-    @contextmanager
-    def _open(self) -> Iterator[AnyReader]:
-        try:
-            reader = AnyReader([self.path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
-            reader.open()
-        except (AnyReaderError, OSError) as error:
-            raise ValueError(f"{self.path} cannot be read as a bag: {error}") from error
-        try:
-            yield reader
-        finally:
-            reader.close()
+
+def image_topics(path: str | Path) -> list[str]:
+    """Return the names of a bag's image topics, raw and compressed, in order.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such bag, or it cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no bag at {path}")
+    with _open(path) as reader:
+        return sorted(each.topic for each in reader.connections if each.msgtype in DECODERS)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[AnyReader]:
+    try:
+        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+        reader.open()
+    except (AnyReaderError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a bag: {error}") from error
+    try:
+        yield reader
+    finally:
+        reader.close()
 
 
 def _is_instruction(connection: object) -> bool:

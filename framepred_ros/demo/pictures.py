@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -34,18 +35,21 @@ def save_predicted_frames(task: str, recording: Recording, folder: Path) -> None
 def save_animation(path: Path, matched: list[Outcome], horizon: Horizon) -> None:
     """Write an animated GIF at the episode's speed: camera, prediction, what the camera then showed."""
     chosen = matched[::ANIMATION_STRIDE]
-    labels = panel_labels(horizon)
-    frames = [compose_row(_panels(each), labels) for each in chosen]
+    labels = panel_labels(horizon.steps, horizon.seconds)
+    rows = [compose_row(_panels(each), labels) for each in chosen]
+    span = (chosen[-1].current.stamp - chosen[0].current.stamp) / 1e9
+    save_gif(path, rows, span / max(1, len(chosen) - 1))
+
+
+def save_gif(path: Path, rows: Sequence[Image.Image], period: float) -> None:
+    """Write pictures of one size as an animated GIF, `period` seconds each, at least 20 ms."""
     # One palette for all frames: it does not flicker, and still pixels compress to nothing.
-    sample = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[:: max(1, len(frames) // 8)]]))
+    sample = Image.fromarray(np.concatenate([np.asarray(row) for row in rows[:: max(1, len(rows) // 8)]]))
     palette = sample.quantize(256, method=Image.Quantize.MEDIANCUT)
-    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    indexed = [row.quantize(palette=palette, dither=Image.Dither.NONE) for row in rows]
     temporary = path.with_name(f".{path.name}")
-    span = (chosen[-1].current.stamp - chosen[0].current.stamp) / 1e6
-    duration = span / max(1, len(chosen) - 1)  # milliseconds per picture
-    indexed[0].save(
-        temporary, format="GIF", save_all=True, append_images=indexed[1:], duration=max(20, round(duration)), loop=0
-    )
+    duration = max(20, round(1000 * period))
+    indexed[0].save(temporary, format="GIF", save_all=True, append_images=indexed[1:], duration=duration, loop=0)
     temporary.replace(path)
 
 
@@ -55,7 +59,7 @@ def save_comparison(path: Path, tasks: dict[str, list[Outcome]], horizon: Horizo
     for task, matched in tasks.items():
         for moment in COMPARISON_MOMENTS:
             outcome = matched[int(moment * (len(matched) - 1))]
-            camera, predicted, actual = panel_labels(horizon)
+            camera, predicted, actual = panel_labels(horizon.steps, horizon.seconds)
             rows.append(compose_row(_panels(outcome), (f"{task}: {camera}", predicted, actual)))
     width = max(row.width for row in rows)
     sheet = Image.new("RGB", (width, sum(row.height + GAP for row in rows) - GAP), PAPER)
@@ -68,11 +72,11 @@ def save_comparison(path: Path, tasks: dict[str, list[Outcome]], horizon: Horizo
     temporary.replace(path)
 
 
-def panel_labels(horizon: Horizon) -> tuple[str, str, str]:
-    """Return the titles of the three panels."""
-    ahead = f"{horizon.steps} steps"
-    if horizon.step_duration:
-        ahead += f" ({horizon.steps * horizon.step_duration:.1f} s)"
+def panel_labels(steps: int | None, seconds: float | None) -> tuple[str, str, str]:
+    """Return the titles of the three panels for a horizon in steps, seconds or both."""
+    ahead = f"{steps} steps" if steps else f"{seconds:g} s"
+    if steps and seconds:
+        ahead += f" ({seconds:.1f} s)"
     return "camera now", f"predicted {ahead} ahead", f"camera {ahead} later"
 
 

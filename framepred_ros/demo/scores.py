@@ -19,6 +19,11 @@ class Horizon:
     steps: int
     step_duration: float | None
 
+    @property
+    def seconds(self) -> float | None:
+        """The whole horizon in seconds, where known."""
+        return self.step_duration and self.steps * self.step_duration
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -65,7 +70,7 @@ def score_recording(recording: Recording, matched: list[Outcome], horizon: Horiz
         "prediction_rate": _rate([prediction.published for prediction in recording.predictions]),
         "latency": {"median": float(np.median(latencies)), "p95": float(np.percentile(latencies, 95))},
         "horizon_steps": horizon.steps,
-        "horizon_seconds": horizon.step_duration and horizon.steps * horizon.step_duration,
+        "horizon_seconds": horizon.seconds,
         "predictions_scored": len(matched),
         **scores,
     }
