@@ -161,7 +161,7 @@ PREDICTOR_PARAMETERS = (
     ),
     ParameterSpec(
         "monitor_window",
-        7,
+        11,
         "How many of the latest scores are judged together, by their medians.",
         "",
         1,

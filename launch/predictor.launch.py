@@ -1,11 +1,14 @@
 """Start the predictor node: `ros2 launch framepred_ros predictor.launch.py image_topic:=/camera/image_raw`.
 
 `--show-args` lists all arguments. An argument that is not given leaves the node's own default, or the parameter
-file's value, in force.
+file's value, in force. For several cameras a topic is a pattern:
+`cameras:="[left, right]" image_topic:="/{camera}/image_raw"`.
 """
 
 import os
+from typing import List  # noqa: UP035  (launch_ros wants List[str], not list[str])
 
+import yaml
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
@@ -16,29 +19,42 @@ from framepred_ros.node_parameters import PREDICTOR_PARAMETERS
 from framepred_ros.transport import PROFILE_VARIABLE, profile_path
 
 TOPICS = {
-    "image_topic": ("image", "Camera topic, sensor_msgs/Image"),
+    "image_topic": ("image", "Camera topic, sensor_msgs/Image; its /compressed with image_transport:=compressed"),
     "instruction_topic": ("instruction", "Instruction topic, std_msgs/String"),
     "prediction_topic": ("predicted_frame", "Topic of the predicted frames, sensor_msgs/Image"),
 }
+OF_EVERY_CAMERA = ("image_topic", "prediction_topic")
+
+
+def parameter(spec):
+    """Return the argument of a parameter's name as that parameter's value."""
+    kind = List[str] if isinstance(spec.default, list) else type(spec.default)  # noqa: UP006
+    return ParameterValue(LaunchConfiguration(spec.name), value_type=kind)
+
+
+def remappings(given):
+    """Return the remappings for the topics that are given, for every camera where a camera has the topic."""
+    cameras = yaml.safe_load(given.get("cameras", "")) or []
+    for argument, (topic, _) in TOPICS.items():
+        if argument not in given:
+            continue
+        if cameras and argument in OF_EVERY_CAMERA:
+            yield from ((f"{name}/{topic}", given[argument].replace("{camera}", name)) for name in cameras)
+        else:
+            yield topic, given[argument]
 
 
 def start_node(context):
     """Pass on to the node what the user gave, and nothing else."""
     given = {name: value for name, value in context.launch_configurations.items() if value}
     parameters = [ParameterFile(given["params_file"])] if "params_file" in given else []
-    parameters.append(
-        {
-            spec.name: ParameterValue(LaunchConfiguration(spec.name), value_type=type(spec.default))
-            for spec in PREDICTOR_PARAMETERS
-            if spec.name in given
-        }
-    )
+    parameters.append({spec.name: parameter(spec) for spec in PREDICTOR_PARAMETERS if spec.name in given})
     node = Node(
         package="framepred_ros",
         executable="predictor_node",
         namespace=given.get("namespace"),
         parameters=parameters,
-        remappings=[(topic, given[name]) for name, (topic, _) in TOPICS.items() if name in given],
+        remappings=list(remappings(given)),
         output="screen",
     )
     return [node]

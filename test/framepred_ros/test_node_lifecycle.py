@@ -19,9 +19,7 @@ LEGAL = {
 
 @pytest.fixture
 def node(tiny_checkpoint):
-    with predictor_node_here(
-        checkpoint=str(tiny_checkpoint), device="cpu", autostart=False, instruction=INSTRUCTION
-    ) as node:
+    with predictor_node_here(checkpoint=tiny_checkpoint, autostart=False, instruction=INSTRUCTION) as node:
         yield node
 
 

@@ -1,11 +1,9 @@
 """The predictor node as users meet it: a process of its own, over DDS."""
 
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_testing import INSTRUCTION, LATCHED, Camera, make_header, make_picture, node_process, stamp_of
@@ -168,10 +166,3 @@ def test_a_bad_start_up_parameter_is_one_line(name, value):
     with node_process("predictor_node", **{name: value}) as process:
         assert process.wait() == 1
         assert name in process.output and len(process.output.splitlines()) == 1
-
-
-def test_the_parameter_file_holds_the_defaults():
-    path = Path(__file__).parents[2] / "config" / "predictor.yaml"
-    values = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
-    assert values == {spec.name: spec.default for spec in PREDICTOR_PARAMETERS}
-    assert [type(value) for value in values.values()] == [type(spec.default) for spec in PREDICTOR_PARAMETERS]
