@@ -1,0 +1,1 @@
+"""What there is to see and to warn of in a dataset."""
