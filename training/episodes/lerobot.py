@@ -13,10 +13,7 @@ Upstream: huggingface/lerobot, src/lerobot/datasets: utils.py, dataset_metadata.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,49 +21,18 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from training.episodes.episode import Episode, EpisodeError, FrameSource
+from training.episodes.episode import Episode, EpisodeError
 from training.episodes.files import read_json, reading
 from training.episodes.instructions import sentences
-from training.episodes.parquet_images import ParquetImages
+from training.episodes.lerobot_camera import Camera, choose_camera, table_number
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.resampling import NANOSECONDS, nearest_frames
-from training.episodes.video import VideoFrames
 
-_PREFIX = "observation.images."
-_FEATURE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_FILE = "chunk-{:03d}/file-{:03d}"
 _TEMPLATES = {
     "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
     "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
 }
 _MAX_FRAMES = 10**6  # of an episode; 17 hours at 16 Hz
-
-
-@dataclass(frozen=True)
-class _Camera:
-    """A camera of a dataset: where it is, at which rate, and whether its pictures are a video or in the table."""
-
-    root: Path
-    key: str
-    is_video: bool
-    rate: float
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns of the episodes table that say where an episode's pictures are."""
-        place = f"videos/{self.key}" if self.is_video else "data"
-        times = [f"{place}/from_timestamp"] if self.is_video else []
-        return [f"{place}/chunk_index", f"{place}/file_index", *times]
-
-    def frames(self, number: int, row: dict[str, Any], positions: np.ndarray, table: Path) -> FrameSource:
-        """The frames at these positions of an episode. Raises EpisodeError if the row does not say where they are."""
-        place = _FILE.format(*(_number(row, name, 10**6, table) for name in self.columns[:2]))
-        if not self.is_video:
-            return ParquetImages(self.root / "data" / f"{place}.parquet", self.key, number, positions)
-        start = row[self.columns[2]]
-        if not isinstance(start, float) or not 0 <= start < _MAX_FRAMES:
-            raise EpisodeError(table, f"{self.columns[2]} is {start!r}, expected seconds")
-        return VideoFrames(self.root / "videos" / self.key / f"{place}.mp4", start, self.rate, positions)
 
 
 def recognises(path: Path) -> bool:
@@ -85,12 +51,12 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     info_file = path / "meta" / "info.json"
     info = read_json(info_file)
     _check_info(info, info_file)
-    camera = _choose_camera(path, info, options.camera, info_file)
+    camera = choose_camera(path, info, options.camera, info_file)
     task = options.task or path.resolve().name
     step = 1 / (options.fps or camera.rate)
     entries = []
     for table, row in _rows(path, ["episode_index", "tasks", "length", *camera.columns]):
-        number = _number(row, "episode_index", 10**9, table)
+        number = table_number(row, "episode_index", 10**9, table)
         entries.append(attempt(task, number, partial(_open_episode, task, number, camera, row, step, table)))
     return Listing(camera.key, entries)
 
@@ -110,28 +76,6 @@ def _check_info(info: dict[str, Any], file: Path) -> None:
             raise EpisodeError(file, f"{name} is {info[name]!r}; this reader knows {template!r}")
 
 
-def _choose_camera(root: Path, info: dict[str, Any], wanted: str | None, file: Path) -> _Camera:
-    features = info.get("features")
-    if not isinstance(features, dict) or not all(isinstance(feature, dict) for feature in features.values()):
-        raise EpisodeError(file, "'features' is not an object of objects")
-    cameras = {key: feature["dtype"] for key, feature in features.items() if _is_camera(feature)}
-    present = ", ".join(sorted(cameras)) or "none"
-    if wanted is None and len(cameras) > 1:
-        raise EpisodeError(file, f"several cameras; choose one with the option camera: {present}")
-    chosen = [key for key in cameras if wanted is None or key in (wanted, _PREFIX + wanted)]
-    if not chosen:
-        raise EpisodeError(file, f"no camera {wanted!r}; it has {present}" if wanted else "it has no cameras")
-    if not _FEATURE_NAME.fullmatch(chosen[0]):
-        raise EpisodeError(file, f"{chosen[0]!r} cannot be a camera's key")
-    return _Camera(root, chosen[0], cameras[chosen[0]] == "video", float(info["fps"]))
-
-
-def _is_camera(feature: dict[str, Any]) -> bool:
-    details = feature.get("info")
-    is_depth = isinstance(details, dict) and (details.get("is_depth_map") or details.get("video.is_depth_map"))
-    return feature.get("dtype") in ("video", "image") and not is_depth
-
-
 def _rows(root: Path, columns: list[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yields (file, row) of the episodes tables."""
     folder = root / "meta" / "episodes"
@@ -148,8 +92,8 @@ def _rows(root: Path, columns: list[str]) -> Iterator[tuple[Path, dict[str, Any]
                 yield from ((table, row) for row in batch.to_pylist())
 
 
-def _open_episode(task: str, number: int, camera: _Camera, row: dict[str, Any], step: float, table: Path) -> Episode:
-    length = _number(row, "length", _MAX_FRAMES, table)
+def _open_episode(task: str, number: int, camera: Camera, row: dict[str, Any], step: float, table: Path) -> Episode:
+    length = table_number(row, "length", _MAX_FRAMES, table)
     if length == 0:
         raise EpisodeError(table, f"episode {number} is empty")
     seen = sentences(row["tasks"], table, "tasks")
@@ -158,12 +102,3 @@ def _open_episode(task: str, number: int, camera: _Camera, row: dict[str, Any], 
     stamps = np.rint(np.arange(length) * (NANOSECONDS / camera.rate)).astype(np.int64)
     frames = camera.frames(number, row, nearest_frames(stamps, step), table)
     return Episode(task, number, frames, step, seen, (), table)
-
-
-def _number(row: dict[str, Any], name: str, limit: int, table: Path) -> int:
-    value = row[name]
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
-        value = int(value)  # pandas makes floats of a column of integers when it joins tables
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
-        raise EpisodeError(table, f"{name} is {value!r}, expected a number from 0 up")
-    return value

@@ -28,7 +28,8 @@ import numpy as np
 
 from training.episodes.episode import Episode, EpisodeError
 from training.episodes.files import read_json, reading
-from training.episodes.hdf5 import camera_frames, find_object, open_hdf5, read_strings
+from training.episodes.hdf5 import find_object, open_hdf5, read_strings
+from training.episodes.hdf5_frames import camera_frames
 from training.episodes.hdf5_tree import Hdf5Tree
 from training.episodes.instructions import Phrasings, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from training.episodes.episode import Episode
 from training.episodes.files import read_json
-from training.episodes.hdf5 import camera_frames, open_hdf5
+from training.episodes.hdf5 import open_hdf5
+from training.episodes.hdf5_frames import camera_frames
 from training.episodes.hdf5_tree import Hdf5Tree
 from training.episodes.instructions import phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
