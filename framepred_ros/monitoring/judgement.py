@@ -13,7 +13,8 @@ LEARNING, OK, ALERT = "learning", "ok", "alert"
 MARGIN = 1.3  # times the worst in learning: of 1 - SSIM, and of the surprise
 STRICTEST_SSIM, STRICTEST_SURPRISE = 0.9, 2.0  # learned limits are no stricter, however well all went in learning
 STILL_SSIM = 0.98  # of copying: nothing moves, so that there is nothing to learn
-RUNNING = ("ssim", "psnr", "ssim_gain", "psnr_gain")
+MEDIANS = ("ssim", "psnr", "ssim_gain", "psnr_gain")
+RUNNING = (*MEDIANS, "surprise")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Judgement:
     def add(self, score: MonitorScore) -> None:
         """Take in the next score and judge anew."""
         self._window.append(score)
-        self.running = {name: float(np.median([getattr(each, name) for each in self._window])) for name in RUNNING}
+        self.running = {name: float(np.median([getattr(each, name) for each in self._window])) for name in MEDIANS}
         self.running["surprise"] = score.surprise
         if self.state == LEARNING:
             self._learn(score)
