@@ -65,7 +65,6 @@ def recognises(path: Path) -> bool:
 
 def list_episodes(path: Path, options: SourceOptions) -> Listing:
     """Lists the episodes. One is unusable if its frame numbers have a gap, or it has no or malformed instructions."""
-    step_duration = 1 / options.fps if options.fps else STEP_DURATION
     entries = []
     for folder in _task_folders(path):
         task = folder.resolve().name
@@ -73,7 +72,7 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
         for number, index, suffix in _frame_names(folder):
             suffixes[number][suffix].append(index)
         for number, indices in sorted(suffixes.items()):
-            opened = partial(_open_episode, folder, task, number, indices, step_duration, options.instruction)
+            opened = partial(_open_episode, folder, task, number, indices, options)
             entries.append(attempt(task, number, opened))
     return Listing("frames", entries)
 
@@ -99,13 +98,14 @@ def _frame_names(folder: Path) -> Iterator[tuple[int, int, str]]:
 
 
 def _open_episode(
-    folder: Path, task: str, number: int, indices: dict[str, list[int]], step_duration: float, instruction: str | None
+    folder: Path, task: str, number: int, indices: dict[str, list[int]], options: SourceOptions
 ) -> Episode:
     if len(indices) > 1:
         raise EpisodeError(folder, f"episode {number} has frames of several kinds: {', '.join(sorted(indices))}")
     ((suffix, numbers),) = indices.items()
     count = require_contiguous(numbers, folder, f"episode{number}_frame{{}}{suffix}")
-    seen, unseen = ((instruction.strip(),), ()) if instruction else _phrasings(folder, task)
+    seen, unseen = options.phrasings or _phrasings(folder, task)
+    step_duration = 1 / options.fps if options.fps else STEP_DURATION
     return Episode(task, number, FrameFiles(folder, number, suffix, count), step_duration, seen, unseen, folder)
 
 

@@ -53,11 +53,10 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     _check_info(info, info_file)
     camera = choose_camera(path, info, options.camera, info_file)
     task = options.task or path.resolve().name
-    step = 1 / (options.fps or camera.rate)
     entries = []
     for table, row in _rows(path, ["episode_index", "tasks", "length", *camera.columns]):
         number = table_number(row, "episode_index", 10**9, table)
-        entries.append(attempt(task, number, partial(_open_episode, task, number, camera, row, step, table)))
+        entries.append(attempt(task, number, partial(_open_episode, task, number, camera, row, options, table)))
     return Listing(camera.key, entries)
 
 
@@ -92,13 +91,16 @@ def _rows(root: Path, columns: list[str]) -> Iterator[tuple[Path, dict[str, Any]
                 yield from ((table, row) for row in batch.to_pylist())
 
 
-def _open_episode(task: str, number: int, camera: Camera, row: dict[str, Any], step: float, table: Path) -> Episode:
+def _open_episode(
+    task: str, number: int, camera: Camera, row: dict[str, Any], options: SourceOptions, table: Path
+) -> Episode:
     length = table_number(row, "length", _MAX_FRAMES, table)
     if length == 0:
         raise EpisodeError(table, f"episode {number} is empty")
-    seen = sentences(row["tasks"], table, "tasks")
+    seen, unseen = options.phrasings or (sentences(row["tasks"], table, "tasks"), ())
     if not seen:
         raise EpisodeError(table, f"episode {number} has no task, so no instruction")
+    step = 1 / (options.fps or camera.rate)
     stamps = np.rint(np.arange(length) * (NANOSECONDS / camera.rate)).astype(np.int64)
     frames = camera.frames(number, row, nearest_frames(stamps, step), table)
-    return Episode(task, number, frames, step, seen, (), table)
+    return Episode(task, number, frames, step, seen, unseen, table)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.episodes.episode import Episode, EpisodeError
+from training.episodes.instructions import Phrasings
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class SourceOptions:
         camera: key of the camera; None is the format's head camera.
         image_topic: of a bag; None is its only image topic.
         instruction_topic: of a bag; None is its only std_msgs/String topic.
-        instruction: the sentence for all episodes of a bag or of a folder of frames.
+        instruction: the sentence for all episodes, in place of the source's own ones; None is those.
         task: name of the task, for formats that do not have one; None is the name of the folder.
         fps: rate in Hz to which bags and LeRobot datasets are resampled, and that of a folder of frames; None is the
             source's own, for a folder of frames RoboTwin's.
@@ -42,6 +43,11 @@ class SourceOptions:
             raise ValueError("the longest gap must be a positive number of seconds")
         if self.instruction is not None and not self.instruction.strip():
             raise ValueError("the instruction is empty")
+
+    @property
+    def phrasings(self) -> Phrasings | None:
+        """Seen and unseen phrasings where the user gives the instruction, else None."""
+        return ((self.instruction.strip(),), ()) if self.instruction else None
 
 
 @dataclass(frozen=True)

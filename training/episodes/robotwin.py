@@ -50,25 +50,24 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     Raises:
         EpisodeError: several configurations or embodiments of one task.
     """
-    camera = options.camera or DEFAULT_CAMERA
     entries = [
-        attempt(task, number, partial(_open_episode, task, number, file, camera))
+        attempt(task, number, partial(_open_episode, task, number, file, options))
         for task, number, file in _TREE.episodes(path)
     ]
-    return Listing(camera, entries)
+    return Listing(options.camera or DEFAULT_CAMERA, entries)
 
 
 READER = Reader("{task}/{embodiment}/data/episode_0000000.hdf5", _TREE.contains_any, list_episodes)
 
 
-def _open_episode(task: str, number: int, file: Path, camera: str) -> Episode:
+def _open_episode(task: str, number: int, file: Path, options: SourceOptions) -> Episode:
     with open_hdf5(file) as root:
         version = read_strings(root, "data_format_version", file)
         if version not in ([], [FORMAT_VERSION]):
             raise EpisodeError(file, f"format version {version[0]!r}; this reader knows {FORMAT_VERSION}")
-        frames = camera_frames(root, file, "vision/{}/colors", camera)
+        frames = camera_frames(root, file, "vision/{}/colors", options.camera or DEFAULT_CAMERA)
         step_duration = _steps_per_frame(root, file) / SIMULATION_RATE
-        seen, unseen = _phrasings(root, file)
+        seen, unseen = options.phrasings or _phrasings(root, file)
     return Episode(task, number, frames, step_duration, seen, unseen, file)
 
 

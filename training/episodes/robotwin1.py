@@ -5,7 +5,8 @@
     EPISODES/instructions/{task}.json                        {"instructions": [...], "unseen": [...]} per task
 
 Upstream: RoboTwin-Platform/RoboTwin, branch RoboTwin-1.0: envs/base_task.py (`_take_picture`), envs/utils/save_file.py.
-Upstream has neither `unseen` nor instructions in scene_info.json; `training.simulate` writes both.
+Upstream has neither `unseen` nor instructions in scene_info.json; `training.simulate` writes both. The early version
+has no instructions at all, so that one has to be given among the options.
 """
 
 from __future__ import annotations
@@ -78,13 +79,12 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     Raises:
         EpisodeError: two folders of one task.
     """
-    camera = options.camera or DEFAULT_CAMERA
     entries = []
     for task, folders in _episode_folders(path).items():
         instructions = _TaskInstructions(task, next(iter(folders.values())).resolve().parent)
         for number, folder in folders.items():
-            entries.append(attempt(task, number, partial(_open_episode, task, number, folder, camera, instructions)))
-    return Listing(camera, entries)
+            entries.append(attempt(task, number, partial(_open_episode, task, number, folder, options, instructions)))
+    return Listing(options.camera or DEFAULT_CAMERA, entries)
 
 
 READER = Reader("{task}_D435_pkl/episode0/0.pkl", recognises, list_episodes)
@@ -117,9 +117,12 @@ def _task_folders(path: Path) -> dict[str, Path]:
     return folders
 
 
-def _open_episode(task: str, number: int, folder: Path, camera: str, instructions: _TaskInstructions) -> Episode:
-    frames = PickledFrames(folder, require_contiguous(numbered(folder, _FRAME_FILE), folder, "{}.pkl"), camera)
-    seen, unseen = instructions.of_episode(number)
+def _open_episode(
+    task: str, number: int, folder: Path, options: SourceOptions, instructions: _TaskInstructions
+) -> Episode:
+    count = require_contiguous(numbered(folder, _FRAME_FILE), folder, "{}.pkl")
+    frames = PickledFrames(folder, count, options.camera or DEFAULT_CAMERA)
+    seen, unseen = options.phrasings or instructions.of_episode(number)
     return Episode(task, number, frames, STEP_DURATION, seen, unseen, folder)
 
 

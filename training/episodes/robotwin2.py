@@ -37,20 +37,19 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     Raises:
         EpisodeError: several task configurations of one task.
     """
-    camera = options.camera or DEFAULT_CAMERA
     entries = [
-        attempt(task, number, partial(_open_episode, task, number, file, camera))
+        attempt(task, number, partial(_open_episode, task, number, file, options))
         for task, number, file in _TREE.episodes(path)
     ]
-    return Listing(camera, entries)
+    return Listing(options.camera or DEFAULT_CAMERA, entries)
 
 
 READER = Reader("{task}/{task_config}/data/episode0.hdf5", _TREE.contains_any, list_episodes)
 
 
-def _open_episode(task: str, number: int, file: Path, camera: str) -> Episode:
+def _open_episode(task: str, number: int, file: Path, options: SourceOptions) -> Episode:
     with open_hdf5(file) as root:
-        frames = camera_frames(root, file, "observation/{}/rgb", camera)
+        frames = camera_frames(root, file, "observation/{}/rgb", options.camera or DEFAULT_CAMERA)
     instructions = file.resolve().parent.parent / "instructions" / f"episode{number}.json"
-    seen, unseen = phrasings(read_json(instructions), instructions)
+    seen, unseen = options.phrasings or phrasings(read_json(instructions), instructions)
     return Episode(task, number, frames, STEP_DURATION, seen, unseen, file)

@@ -3,8 +3,9 @@
 import pickle
 
 import pytest
-from episode_files.robotwin_hdf5 import write_robotwin2
-from robotwin_files import picture, write_task
+from episode_files.lerobot import VIDEO, write_lerobot
+from episode_files.robotwin_hdf5 import write_robotwin2, write_xpolicylab
+from robotwin_files import picture, write_episode, write_task
 
 from training.episodes import FORMATS, Episode, EpisodeError, SourceOptions, detect_format, open_source
 
@@ -31,6 +32,17 @@ def test_a_folder_of_something_else_is_no_source(tmp_path, name):
     with pytest.raises(EpisodeError) as error:
         open_source(tmp_path, format_name=name)
     assert error.value.path.is_relative_to(tmp_path)
+
+
+def test_an_instruction_among_the_options_wins_in_every_format(tmp_path):
+    images = {"head_camera": [picture(0, 0)] * 2}
+    write_episode(tmp_path / "robotwin1", TASK, 0, 2)  # the early version has no instructions of its own
+    write_robotwin2(tmp_path / "robotwin2", TASK, 0, images, instructions={})
+    write_xpolicylab(tmp_path / "robotwin", TASK, 0, images)
+    write_lerobot(tmp_path / "lerobot", {VIDEO: [images["head_camera"]]}, [["Stack."]])
+    for name in ("robotwin1", "robotwin2", "robotwin", "lerobot"):
+        (episode,) = open_source(tmp_path / name, SourceOptions(instruction=" Do it. ")).episodes
+        assert (episode.seen, episode.unseen) == (("Do it.",), ())
 
 
 def test_an_error_says_which_episode_and_survives_another_process():
