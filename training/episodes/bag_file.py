@@ -52,7 +52,7 @@ def choose_topic(bag: Reader, path: Path, types: tuple[str, ...], wanted: str | 
     present = ", ".join(sorted({f"{each.topic} ({each.msgtype})" for each in bag.connections})) or "no topics"
     kinds = " or ".join(types)
     if topics:
-        raise EpisodeError(path, f"several topics of {kinds}; choose one with the option {option}; it has {present}")
+        raise EpisodeError(path, f"several topics of {kinds}; choose one with {option}; it has {present}")
     raise EpisodeError(path, f"no topic {f'{wanted!r} ' if wanted else ''}of {kinds}; it has {present}")
 
 

@@ -52,7 +52,7 @@ def index_bag(path: Path, image_topic: str | None, instruction_topic: str | None
         EpisodeError: the bag is damaged, a topic is missing or ambiguous, or there is no image or no instruction.
     """
     with open_bag(path) as bag:
-        topic = choose_topic(bag, path, (IMAGE, COMPRESSED_IMAGE), image_topic, "image_topic")
+        topic = choose_topic(bag, path, (IMAGE, COMPRESSED_IMAGE), image_topic, "--image-topic")
         times, stamps = _image_times(bag, path, topic)
         if instruction:
             instructions = ((int(times[0]), instruction.strip()),)
@@ -77,10 +77,10 @@ def _image_times(bag: Reader, path: Path, topic: str) -> tuple[np.ndarray, np.nd
 
 def _instructions(bag: Reader, path: Path, wanted: str | None) -> tuple[tuple[int, str], ...]:
     if wanted is None and not any(each.msgtype == STRING for each in bag.connections):
-        raise EpisodeError(path, f"no instruction: it has no topic of {STRING}; give one with the option instruction")
-    topic = choose_topic(bag, path, (STRING,), wanted, "instruction_topic")
+        raise EpisodeError(path, f"no instruction: it has no topic of {STRING}; give one with --instruction")
+    topic = choose_topic(bag, path, (STRING,), wanted, "--instruction-topic")
     messages = topic_messages(bag, path, topic)
     instructions = tuple((time, decode_message(path, kind, raw).data.strip()) for time, kind, raw in messages)
     if not instructions:
-        raise EpisodeError(path, f"no instruction on {topic}; give one with the option instruction")
+        raise EpisodeError(path, f"no instruction on {topic}; give one with --instruction")
     return instructions

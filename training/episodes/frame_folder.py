@@ -115,4 +115,4 @@ def _phrasings(folder: Path, task: str) -> Phrasings:
         return phrasings(read_json(own), own)
     if common.exists():
         return phrasings(read_json(common), common, "instructions")
-    raise EpisodeError(folder, f"no instructions: neither {own.name} in it, nor {common}, nor an instruction option")
+    raise EpisodeError(folder, f"no instructions: neither {own.name} in it, nor {common}, nor --instruction")

@@ -65,7 +65,7 @@ def choose_camera(root: Path, info: dict[str, Any], wanted: str | None, file: Pa
     cameras = {key: feature["dtype"] for key, feature in features.items() if _is_camera(feature)}
     present = ", ".join(sorted(cameras)) or "none"
     if wanted is None and len(cameras) > 1:
-        raise EpisodeError(file, f"several cameras; choose one with the option camera: {present}")
+        raise EpisodeError(file, f"several cameras; choose one with --camera: {present}")
     chosen = [key for key in cameras if wanted is None or key in (wanted, _PREFIX + wanted)]
     if not chosen:
         raise EpisodeError(file, f"no camera {wanted!r}; it has {present}" if wanted else "it has no cameras")

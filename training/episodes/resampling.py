@@ -19,10 +19,10 @@ def nominal_step(intervals: np.ndarray) -> float:
         ValueError: there are no intervals, or they are below a millisecond.
     """
     if intervals.size == 0:
-        raise ValueError("a single frame has no rate; give one (fps)")
+        raise ValueError("a single frame has no rate; give one with --fps")
     seconds = float(np.median(intervals)) / NANOSECONDS
     if seconds < 1e-3:
-        raise ValueError(f"frames {seconds * 1e6:.3g} microseconds apart are not a camera's; give the rate (fps)")
+        raise ValueError(f"frames {seconds * 1e6:.3g} microseconds apart are not a camera's; give the rate with --fps")
     rate = round(1 / seconds)
     return 1 / rate if rate and abs(rate * seconds - 1) <= 0.01 else round(seconds, 3)
 

@@ -52,7 +52,7 @@ def detect_format(path: str | Path) -> str:
         layouts = "; ".join(f"{name}: {reader.layout}" for name, reader in FORMATS.items())
         raise EpisodeError(path, f"no episodes of a known format; looked for {layouts}")
     if len(found) > 1:
-        raise EpisodeError(path, f"episodes of several formats ({', '.join(found)}); name the one to read")
+        raise EpisodeError(path, f"episodes of several formats ({', '.join(found)}); choose one with --format")
     return found[0]
 
 

@@ -168,14 +168,14 @@ PROBLEMS = {
     "several image topics": (
         [*recording(), raw_image(picture(2, 0), START, topic="/wrist")],
         {},
-        "choose one with the option image_topic; it has /camera (sensor_msgs/msg/Image), /instruction",
+        "choose one with --image-topic; it has /camera (sensor_msgs/msg/Image), /instruction",
     ),
     "another image topic": (recording(), {"image_topic": "/wrist"}, "no topic '/wrist' of sensor_msgs"),
-    "no instruction topic": (recording(instructions=()), {}, "give one with the option instruction"),
+    "no instruction topic": (recording(instructions=()), {}, "give one with --instruction"),
     "several String topics": (
         [*recording(), sentence("Status.", START, "/status")],
         {},
-        "choose one with the option instruction_topic",
+        "choose one with --instruction-topic",
     ),
     "empty instruction": (recording(instructions=[(-1, " ")]), {}, "an empty instruction"),
     "late instruction": (recording(instructions=[(99, "Late.")]), {}, "no image on /camera after the first instruc"),

@@ -15,7 +15,7 @@ TASK = "block_handover"
 def test_a_source_of_several_formats_has_to_be_named(tmp_path):
     write_task(tmp_path, TASK, [2])
     write_robotwin2(tmp_path, "handover_block", 0, {"head_camera": [picture(0, 0)]})
-    with pytest.raises(EpisodeError, match=r"several formats \(robotwin1, robotwin2\); name the one to read"):
+    with pytest.raises(EpisodeError, match=r"several formats \(robotwin1, robotwin2\); choose one with --format"):
         open_source(tmp_path)
     assert [open_source(tmp_path, format_name=name).format for name in ("robotwin1", "robotwin2")] == [
         "robotwin1",
