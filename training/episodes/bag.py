@@ -26,7 +26,7 @@ import numpy as np
 from training.episodes.bag_file import decode_image, open_bag, topic_messages
 from training.episodes.bag_index import BagIndex, index_bag
 from training.episodes.episode import Episode, EpisodeError, FrameSource
-from training.episodes.files import reading
+from training.episodes.files import absolute, reading
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.resampling import ascending_runs, nearest_frames, nominal_step, split_at_gaps
 
@@ -126,7 +126,7 @@ def _bags(path: Path) -> list[Path]:
 
 
 def _name(bag: Path) -> str:
-    return bag.resolve().name.removesuffix(".mcap").removesuffix(".db3")
+    return absolute(bag).name.removesuffix(".mcap").removesuffix(".db3")
 
 
 def _native_step(path: Path, indices: list[BagIndex], max_gap: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,11 @@ def reading(path: Path, what: str = "") -> Iterator[None]:
     except Exception as error:
         cause = str(error) or type(error).__name__
         raise EpisodeError(path, f"{what}: {cause}" if what else cause) from error
+
+
+def absolute(path: Path) -> Path:
+    """The absolute path, without following links: Hugging Face's cache consists of links to files without names."""
+    return Path(os.path.abspath(path))
 
 
 def read_json(path: Path) -> dict[str, Any]:

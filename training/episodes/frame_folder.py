@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from training.episodes.episode import Episode, EpisodeError, FrameSource
-from training.episodes.files import read_json, reading, require_contiguous, sha256
+from training.episodes.files import absolute, read_json, reading, require_contiguous, sha256
 from training.episodes.instructions import Phrasings, phrasings
 from training.episodes.pictures import decode_picture
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
@@ -67,7 +67,7 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     """Lists the episodes. One is unusable if its frame numbers have a gap, or it has no or malformed instructions."""
     entries = []
     for folder in _task_folders(path):
-        task = folder.resolve().name
+        task = absolute(folder).name
         suffixes: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for number, index, suffix in _frame_names(folder):
             suffixes[number][suffix].append(index)
@@ -110,7 +110,7 @@ def _open_episode(
 
 
 def _phrasings(folder: Path, task: str) -> Phrasings:
-    own, common = folder / "instructions.json", folder.resolve().parent / "instructions" / f"{task}.json"
+    own, common = folder / "instructions.json", absolute(folder).parent / "instructions" / f"{task}.json"
     if own.exists():
         return phrasings(read_json(own), own)
     if common.exists():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.episodes.episode import EpisodeError
-from training.episodes.files import reading
+from training.episodes.files import absolute, reading
 
 # Levels between the folder `data` of a checkout and the folders `data` of episodes.
 _LEVELS = 4
@@ -33,7 +33,7 @@ class Hdf5Tree:
         folders: dict[str, Path] = {}
         found = []
         for file in self._files(path):
-            folder = file.resolve().parent
+            folder = absolute(file).parent
             task = "" if len(folder.parents) < 2 else folder.parents[1].name
             other = folders.setdefault(task, folder)
             if other != folder:

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from training.episodes.episode import Episode, EpisodeError
-from training.episodes.files import read_json, reading
+from training.episodes.files import absolute, read_json, reading
 from training.episodes.instructions import sentences
 from training.episodes.lerobot_camera import Camera, choose_camera, table_number
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
@@ -52,7 +52,7 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     info = read_json(info_file)
     _check_info(info, info_file)
     camera = choose_camera(path, info, options.camera, info_file)
-    task = options.task or path.resolve().name
+    task = options.task or absolute(path).name
     entries = []
     for table, row in _rows(path, ["episode_index", "tasks", "length", *camera.columns]):
         number = table_number(row, "episode_index", 10**9, table)

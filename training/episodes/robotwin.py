@@ -27,7 +27,7 @@ import h5py
 import numpy as np
 
 from training.episodes.episode import Episode, EpisodeError
-from training.episodes.files import read_json, reading
+from training.episodes.files import absolute, read_json, reading
 from training.episodes.hdf5 import find_object, open_hdf5, read_strings
 from training.episodes.hdf5_frames import camera_frames
 from training.episodes.hdf5_tree import Hdf5Tree
@@ -84,7 +84,7 @@ def _steps_per_frame(root: h5py.File, path: Path) -> int:
 
 def _phrasings(root: h5py.File, path: Path) -> Phrasings:
     """Those of the JSON file beside the episode, which alone has unseen ones; else those inside."""
-    beside = path.resolve().parent.parent / "instruction" / f"{path.stem}.json"
+    beside = absolute(path).parent.parent / "instruction" / f"{path.stem}.json"
     if beside.exists():
         return phrasings(read_json(beside), beside)
     inside = read_strings(root, "instructions", path) or read_strings(root, "instruction", path)

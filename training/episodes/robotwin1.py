@@ -23,7 +23,7 @@ import numpy as np
 
 from training.episodes import restricted_pickle
 from training.episodes.episode import Episode, EpisodeError, FrameSource
-from training.episodes.files import numbered, read_json, reading, require_contiguous, sha256
+from training.episodes.files import absolute, numbered, read_json, reading, require_contiguous, sha256
 from training.episodes.instructions import Phrasings, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.robotwin_clock import STEP_DURATION
@@ -81,7 +81,7 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     """
     entries = []
     for task, folders in _episode_folders(path).items():
-        instructions = _TaskInstructions(task, next(iter(folders.values())).resolve().parent)
+        instructions = _TaskInstructions(task, absolute(next(iter(folders.values()))).parent)
         for number, folder in folders.items():
             entries.append(attempt(task, number, partial(_open_episode, task, number, folder, options, instructions)))
     return Listing(options.camera or DEFAULT_CAMERA, entries)
@@ -92,7 +92,7 @@ READER = Reader("{task}_D435_pkl/episode0/0.pkl", recognises, list_episodes)
 
 def _episode_folders(path: Path) -> dict[str, dict[int, Path]]:
     """Folders of the episodes under a path, by task and number, in this order."""
-    folder = path.resolve()  # a path such as "." has no name
+    folder = absolute(path)  # a path such as "." has no name
     task, number = _TASK_FOLDER.fullmatch(folder.parent.name), _EPISODE_FOLDER.fullmatch(folder.name)
     if task and number:
         return {task["task"]: {int(number[1]): path}}
@@ -103,7 +103,7 @@ def _episode_folders(path: Path) -> dict[str, dict[int, Path]]:
 def _task_folders(path: Path) -> dict[str, Path]:
     """Folders by task: the path itself, or those in it."""
     with reading(path):
-        itself = path.resolve()
+        itself = absolute(path)
         candidates = [itself] if _TASK_FOLDER.fullmatch(itself.name) else sorted(path.iterdir())
     folders: dict[str, Path] = {}
     for folder in candidates:

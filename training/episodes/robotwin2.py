@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from training.episodes.episode import Episode
-from training.episodes.files import read_json
+from training.episodes.files import absolute, read_json
 from training.episodes.hdf5 import open_hdf5
 from training.episodes.hdf5_frames import camera_frames
 from training.episodes.hdf5_tree import Hdf5Tree
@@ -50,6 +50,6 @@ READER = Reader("{task}/{task_config}/data/episode0.hdf5", _TREE.contains_any, l
 def _open_episode(task: str, number: int, file: Path, options: SourceOptions) -> Episode:
     with open_hdf5(file) as root:
         frames = camera_frames(root, file, "observation/{}/rgb", options.camera or DEFAULT_CAMERA)
-    instructions = file.resolve().parent.parent / "instructions" / f"episode{number}.json"
+    instructions = absolute(file).parent.parent / "instructions" / f"episode{number}.json"
     seen, unseen = options.phrasings or phrasings(read_json(instructions), instructions)
     return Episode(task, number, frames, STEP_DURATION, seen, unseen, file)

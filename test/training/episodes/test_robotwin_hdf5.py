@@ -105,6 +105,17 @@ def test_any_level_of_the_tree_is_a_source(layout, tmp_path):
     assert one(files[1]).task == TASK
 
 
+def test_links_to_files_elsewhere_keep_their_names(layout, tmp_path, monkeypatch):
+    """Hugging Face's cache consists of links to files that are named by their checksums."""
+    name, files, _ = layout
+    for number, file in enumerate(files):
+        file.rename(tmp_path / str(number))
+        file.symlink_to(tmp_path / str(number))
+    monkeypatch.chdir(files[0].parent)
+    for path in (files[0], files[0].name, ".", ".."):
+        assert (detect_format(path), open_source(path).episodes[0].task) == (name, TASK)
+
+
 def test_the_checksum_follows_the_file(layout, tmp_path):
     _, files, _ = layout
     before = [episode.frames.checksum() for episode in open_source(tmp_path).episodes]
