@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 STOP_TIMEOUT = 5.0  # seconds between SIGINT and SIGKILL, as `ros2 launch` has it
@@ -18,10 +19,11 @@ class ChildProcess:
     Args:
         module: run as `python -m`.
         log: file for its output.
+        remap: ROS remappings, such as __ns:=/left.
         parameters: ROS parameters.
     """
 
-    def __init__(self, module: str, log: Path, **parameters: object) -> None:
+    def __init__(self, module: str, log: Path, remap: Sequence[str] = (), **parameters: object) -> None:
         self.name = module.rsplit(".", 1)[-1]
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -31,6 +33,7 @@ class ChildProcess:
             for name, value in parameters.items()
             for word in ("-p", f"{name}:={json.dumps(value, ensure_ascii=False)}")
         ]
+        options += [word for rule in remap for word in ("-r", rule)]
         environment = dict(os.environ)
         source = str(Path(__file__).resolve().parents[2])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [source, environment.get("PYTHONPATH")]))
@@ -60,15 +63,15 @@ class ChildProcess:
         """None while it runs."""
         return self._process.poll()
 
-    def stop(self) -> None:
-        """End the process: SIGINT, and SIGKILL if that does not help."""
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """End the process with a signal, and with SIGKILL if that does not help; return the exit code."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(number)
             try:
                 self._process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-        self._process.wait()
+        return self._process.wait()
 
     def describe_end(self) -> str:
         """Return the last lines of the log, for an error message."""

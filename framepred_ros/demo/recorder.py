@@ -9,6 +9,7 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from std_msgs.msg import Float64MultiArray
 
 from framepred_ros.image_messages import rgb_from_image
 
@@ -30,10 +31,11 @@ class RecordedImage:
 
 @dataclass
 class Recording:
-    """One task's frames and predictions in the order of arrival."""
+    """One task's frames, predictions and, with the monitor on, scores by field name, in the order of arrival."""
 
     frames: list[RecordedImage] = field(default_factory=list)
     predictions: list[RecordedImage] = field(default_factory=list)
+    scores: list[dict[str, float]] = field(default_factory=list)
 
 
 class Recorder(Node):
@@ -44,6 +46,7 @@ class Recorder(Node):
         self.recording = Recording()
         self.create_subscription(Image, "image", self._on_frame, QoSProfile(depth=HISTORY))
         self.create_subscription(Image, "predicted_frame", self._on_prediction, QoSProfile(depth=HISTORY))
+        self.create_subscription(Float64MultiArray, "predictor/monitor/scores", self._on_score, HISTORY)
 
     def start_task(self) -> Recording:
         """Start an empty recording and return it."""
@@ -55,6 +58,10 @@ class Recorder(Node):
 
     def _on_prediction(self, message: Image, info: Any) -> None:
         self.recording.predictions.append(_record(message, info))
+
+    def _on_score(self, message: Float64MultiArray) -> None:
+        names = message.layout.dim[0].label.split(",")
+        self.recording.scores.append(dict(zip(names, message.data, strict=True)))
 
 
 def _record(message: Image, info: Any) -> RecordedImage:

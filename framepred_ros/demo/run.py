@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import rclpy
@@ -33,38 +34,48 @@ class DemoError(Exception):
 class Demo:
     """The recorder's node, its executor and the predictor process while they last."""
 
-    def __init__(self, options: argparse.Namespace, progress: Progress) -> None:
+    def __init__(self, options: argparse.Namespace, episodes: dict[str, Path], progress: Progress) -> None:
         self.options = options
         self.progress = progress
         self.logs = Path(options.output) / "logs"
         self.checkpoint = resolve_checkpoint(options.checkpoint or shipped_checkpoint()).resolve()
-        self._episodes = episodes_by_task(options.episodes)
+        self._episodes = episodes
         self.recorder = Recorder()
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.recorder)
+        self._change_state = self.recorder.create_client(ChangeState, "predictor/change_state")
 
     def run(self) -> dict[str, Recording]:
         """Play all tasks to one predictor node; return what was recorded of each."""
-        parameters = {"checkpoint": str(self.checkpoint), "autostart": False}
-        bars = {task: self.progress.add_task(task, total=self._frame_count(task)) for task in self.options.tasks}
-        with ChildProcess("framepred_ros.predictor_node", self.logs / "predictor_node.log", **parameters) as predictor:
-            self._activate(predictor)
-            return {task: self._play(task, predictor, bars[task]) for task in self.options.tasks}
+        with self.predictor() as predictor:
+            self.activate(predictor)
+            return {task: self.play(task, predictor) for task in self.options.tasks}
 
-    def _activate(self, predictor: ChildProcess) -> None:
+    def predictor(self, **parameters: object) -> ChildProcess:
+        """Start the predictor node, unconfigured."""
+        parameters = {"checkpoint": str(self.checkpoint), "autostart": False, **parameters}
+        return ChildProcess("framepred_ros.predictor_node", self.logs / "predictor_node.log", **parameters)
+
+    def activate(self, predictor: ChildProcess) -> None:
+        """Load the model and let the node listen to the camera."""
         waiting = self.progress.add_task("loading the model", total=None)
-        client = self.recorder.create_client(ChangeState, "predictor/change_state")
-        self._wait(client.service_is_ready, "predictor node", LOADING_DEADLINE, predictor)
-        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
-            future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
-            self._wait(future.done, "predictor node becoming active", LOADING_DEADLINE, predictor)
-            if not future.result().success:
-                raise DemoError(f"the predictor node did not start\n{predictor.describe_end()}")
+        self.change_state(predictor, Transition.TRANSITION_CONFIGURE)
+        self.change_state(predictor, Transition.TRANSITION_ACTIVATE)
         publishes = self.recorder.count_publishers
         self._wait(lambda: publishes("predicted_frame"), "topic predicted_frame", MATCHING_DEADLINE, predictor)
         self.progress.remove_task(waiting)
 
-    def _play(self, task: str, predictor: ChildProcess, bar: int) -> Recording:
+    def change_state(self, predictor: ChildProcess, transition: int) -> None:
+        """Take the predictor node through a lifecycle transition. Raises DemoError if it fails."""
+        self._wait(self._change_state.service_is_ready, "predictor node", LOADING_DEADLINE, predictor)
+        future = self._change_state.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        self._wait(future.done, "predictor node's lifecycle", LOADING_DEADLINE, predictor)
+        if not future.result().success:
+            raise DemoError(f"the predictor node did not start\n{predictor.describe_end()}")
+
+    def play(self, task: str, predictor: ChildProcess) -> Recording:
+        """Play a task's episode to its end and its last prediction; return what was recorded."""
+        bar = self.progress.add_task(task, total=self._frame_count(task))
         recording = self.recorder.start_task()
         # It waits for both listeners, the predictor and the recorder, so that no frame goes unheard.
         parameters = {"task": task, "wait_for_subscribers": 2}
@@ -109,6 +120,20 @@ class Demo:
             raise DemoError(f"{process.name} ended with code {process.exit_code}\n{process.describe_end()}")
 
 
+@contextmanager
+def ros_and_progress(console: Console) -> Iterator[Progress]:
+    """Initialise ROS and show progress for the block; bad checkpoints and bags in it become a DemoError."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    try:
+        with Progress(*columns, console=console) as progress:
+            yield progress
+    except (FileNotFoundError, ValueError) as error:
+        raise DemoError(str(error)) from error
+    finally:
+        rclpy.try_shutdown()
+
+
 def run_demo(options: argparse.Namespace) -> None:
     """Run the demo and write its results.
 
@@ -116,16 +141,9 @@ def run_demo(options: argparse.Namespace) -> None:
         DemoError: a node does not start or dies, or the checkpoint is missing.
     """
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
-    try:
-        with Progress(*columns, console=console) as progress:
-            demo = Demo(options, progress)
-            recordings = demo.run()
-            info = read_checkpoint_info(demo.checkpoint)
-            horizon = Horizon(info.horizon, info.step_duration)
-            write_report(recordings, horizon, demo.checkpoint.name, options.output, console, progress)
-    except (FileNotFoundError, ValueError) as error:
-        raise DemoError(str(error)) from error
-    finally:
-        rclpy.try_shutdown()
+    with ros_and_progress(console) as progress:
+        demo = Demo(options, episodes_by_task(options.episodes), progress)
+        recordings = demo.run()
+        info = read_checkpoint_info(demo.checkpoint)
+        horizon = Horizon(info.horizon, info.step_duration)
+        write_report(recordings, horizon, demo.checkpoint.name, options.output, console, progress)
