@@ -3,11 +3,12 @@
     BAGS/{task}/metadata.yaml + .mcap or .db3         a bag folder, or a folder of them
     BAGS/{task}.mcap, BAGS/{task}.db3                 or single files
 
-An episode starts with each message on the instruction topic; images before the first one belong to none. With an
-instruction among the options, a bag is one episode. A pause of more than `max_gap` seconds between two images ends an
-episode and starts the next, with the same instruction. Within an episode, frames are taken at regular steps, each the
-image with the nearest stamp. The stamps are those in the images' headers, or the bag's times where the headers' are
-unset or do not ascend. Instructions have no stamp, so that they are compared with the images by the bag's times.
+An episode starts with each message on the instruction topic, so that each has to be published once (`ros2 topic pub
+--once`); images before the first one belong to none. With an instruction among the options, a bag is one episode. A
+pause of more than `max_gap` seconds between two images ends an episode and starts the next, with the same instruction.
+Within an episode, frames are taken at regular steps, each the image with the nearest stamp. The stamps are those in
+the images' headers, or the bag's times where the headers' are unset or do not ascend. Instructions have no stamp, so
+that they are compared with the images by the bag's times.
 
 Read with `rosbags`; no ROS has to be installed.
 """

@@ -35,7 +35,7 @@ _MEMOIZED_OPCODES = {
     *("GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ", "NEWOBJ_EX"),
 }
 
-# A RoboTwin frame has some 300 opcodes, of which 90 make tuples.
+# A RoboTwin frame of four cameras has some 700 opcodes, of which 100 make tuples.
 _MAX_OPCODES = 1_000_000
 _MAX_TUPLES = 10_000
 _MAX_DIMENSIONS = 32
@@ -139,7 +139,8 @@ class DtypeRecord:
     def to_dtype(self) -> np.dtype:
         """The dtype. Raises pickle.UnpicklingError unless it is a plain number type."""
         code, order = self._code, self._order
-        if not isinstance(code, str) or not _NUMBER_TYPE.fullmatch(code) or order not in _BYTE_ORDERS:
+        is_text = isinstance(code, str) and isinstance(order, str)
+        if not is_text or not _NUMBER_TYPE.fullmatch(code) or order not in _BYTE_ORDERS:
             raise pickle.UnpicklingError("its dtype is not a plain number type")
         try:
             return np.dtype(code).newbyteorder(order)
