@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         options = DatasetOptions(**PRESETS.get(args.preset, {}) | _given(args, DatasetOptions))
-        collection = collect(args.sources, SourceOptions(**_given(args, SourceOptions)), args.format)
+        # Absolute, because a cluster's workers run in another folder.
+        sources = [path.absolute() for path in args.sources] if args.ray else args.sources
+        collection = collect(sources, SourceOptions(**_given(args, SourceOptions)), args.format)
         result = _build(collection, options, args)
     except (EpisodeError, DatasetError, ValueError, OSError) as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)

@@ -147,6 +147,13 @@ def test_nothing_readable(tmp_path, capsys):
     assert not (tmp_path / "d").exists()
 
 
+def test_nothing_listed(tmp_path, capsys):
+    write_task(tmp_path / "episodes", HAMMER, [25])
+    (tmp_path / "episodes" / f"{HAMMER}_D435_pkl" / "episode0" / "3.pkl").unlink()
+    assert build(tmp_path / "episodes", tmp_path / "d", "--skip-bad") == 1
+    assert "no episode could be read" in words(capsys)[1]
+
+
 def test_the_format_can_be_forced_and_a_wrong_path_is_named(two_sources, tmp_path, capsys):
     assert build(two_sources[0], tmp_path / "d", "--format", "robotwin1", "--camera", "left_camera") == 0
     assert load_manifest(tmp_path / "d").source[0]["camera"] == "left_camera"

@@ -73,9 +73,9 @@ def build_dataset(
         DatasetError: `out` is something else, another build is writing it, or the episodes do not fit together.
     """
     out, build = Path(out).absolute(), build or BuildOptions()
-    for source in () if build.skip_bad else collection.sources:
-        for error in source.bad:
-            raise error
+    unreadable = [error for source in collection.sources for error in source.bad]
+    if unreadable and not build.skip_bad:
+        raise unreadable[0]
     plan = DatasetPlan(collection, options)
     with _work_folder(out) as work:
         existing = _existing_manifest(out, plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from itertools import pairwise
@@ -15,6 +16,7 @@ from training.episodes import Episode
 from training.pairs import EpisodeKey, pair_starts, used_frames
 from training.stored_frames import StoredEpisode
 
+_STEP_TOLERANCE = 0.01  # the rate of recorded cameras is only about the same each time
 _COUNTS = ("episodes", "frames", "pairs", "rows")
 
 
@@ -45,6 +47,9 @@ class DatasetPlan:
         ordered = sorted(collection.episodes, key=episode_key)
         self.usable = [episode for episode in ordered if self._has_pairs(episode)]
         self.skipped = [episode for episode in ordered if not self._has_pairs(episode)]
+        if not ordered:
+            first = collection.bad[0]
+            raise DatasetError(f"no episode could be read, {first.file} first: {first.reason}")
         if not self.usable:
             raise DatasetError(f"no episode is longer than the horizon of {options.horizon} frames; nothing to build")
         for one, other in pairwise(ordered):
@@ -52,9 +57,11 @@ class DatasetPlan:
                 raise DatasetError(f"two episodes {one.number} of task {one.task}: {one.path} and {other.path}")
         self.step_duration = self.usable[0].step_duration
         for episode in self.usable:
-            if episode.step_duration != self.step_duration:
+            if not math.isclose(episode.step_duration, self.step_duration, rel_tol=_STEP_TOLERANCE):
                 steps = [f"{e.path} has {e.step_duration:g} s" for e in (self.usable[0], episode)]
-                raise DatasetError(f"episodes of different step durations: {', '.join(steps)}")
+                raise DatasetError(
+                    f"episodes of different step durations: {', '.join(steps)}; --fps resamples some formats"
+                )
 
     def readable(self, bad: Collection[EpisodeKey]) -> list[Episode]:
         """The usable episodes that are not among the bad ones. Raises DatasetError if none is left."""

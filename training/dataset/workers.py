@@ -8,7 +8,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -22,7 +22,8 @@ from training.episodes import EpisodeError
 from training.stored_frames import StoredEpisode, StoreJob, store_episode
 
 Result = tuple[StoreJob, StoredEpisode | EpisodeError]
-Runner = Callable[[Iterable[StoreJob]], Iterator[Result]]
+Results = Generator[Result, None, None]  # closing it ends the work
+Runner = Callable[[Iterable[StoreJob]], Results]
 Handle = TypeVar("Handle")
 
 LOCAL_RAY = "local"
@@ -41,12 +42,12 @@ def make_runner(workers: int, ray_address: str | None = None) -> Runner:
     return run_here if workers <= 1 else partial(run_in_processes, workers=workers)
 
 
-def run_here(jobs: Iterable[StoreJob]) -> Iterator[Result]:
+def run_here(jobs: Iterable[StoreJob]) -> Results:
     """Runs the jobs one after the other."""
     yield from map(_try_store, jobs)
 
 
-def run_in_processes(jobs: Iterable[StoreJob], workers: int) -> Iterator[Result]:
+def run_in_processes(jobs: Iterable[StoreJob], workers: int) -> Results:
     """Runs the jobs in processes of this machine. Closing the iterator drops what has not begun."""
     context = multiprocessing.get_context("spawn")  # a forked copy of a process with threads may deadlock
     with ProcessPoolExecutor(workers, context, _start_worker) as pool:
@@ -61,7 +62,7 @@ def run_in_processes(jobs: Iterable[StoreJob], workers: int) -> Iterator[Result]
             raise
 
 
-def run_on_ray(jobs: Iterable[StoreJob], address: str, workers: int) -> Iterator[Result]:
+def run_on_ray(jobs: Iterable[StoreJob], address: str, workers: int) -> Results:
     """Runs the jobs on a Ray cluster, whose machines share the file system with this one and have the same Python.
 
     Args:
