@@ -10,7 +10,9 @@ import numpy as np
 from framepred_ros.monitoring.scoring import MonitorScore
 
 LEARNING, OK, ALERT = "learning", "ok", "alert"
-MARGIN = 1.3  # times the worst in learning: of 1 - SSIM, and of the surprise
+# Times the worst in learning. Where a block visibly vanished in simulated episodes, the surprise was at least 1.69 times
+# that of the worst normal episode.
+SSIM_MARGIN, SURPRISE_MARGIN = 1.3, 1.5
 STRICTEST_SSIM, STRICTEST_SURPRISE = 0.9, 2.0  # learned limits are no stricter, however well all went in learning
 STILL_SSIM = 0.98  # of copying: nothing moves, so that there is nothing to learn
 MEDIANS = ("ssim", "psnr", "ssim_gain", "psnr_gain")
@@ -76,8 +78,8 @@ class Judgement:
         self._worst_surprise = max(self._worst_surprise, self.running["surprise"])
         if self._scores >= self._learning:
             learned = Limits(
-                min(STRICTEST_SSIM, 1 - MARGIN * (1 - self._worst_ssim)),
-                max(STRICTEST_SURPRISE, MARGIN * self._worst_surprise),
+                min(STRICTEST_SSIM, 1 - SSIM_MARGIN * (1 - self._worst_ssim)),
+                max(STRICTEST_SURPRISE, SURPRISE_MARGIN * self._worst_surprise),
             )
             given = {name: value for name, value in vars(self._given).items() if value is not None}
             self.limits, self.state = replace(learned, **given), OK

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from ros_testing import Process, make_picture, write_bag
 
+from framepred_ros.demo.monitor_run import Watched
 from framepred_ros.demo.recorder import RecordedImage, Recording
 from framepred_ros.demo.scores import Horizon, outcomes, score_recording
 from framepred_ros.metrics import psnr, ssim
@@ -93,6 +94,28 @@ def test_wrong_options_are_refused_with_what_would_be_right(options, reason, epi
     with run_demo("--episodes", episodes, *options) as demo:
         assert demo.wait() == 2
         assert reason in demo.output
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_the_monitor_demo_reports_what_the_monitor_said_of_each_episode(episodes, short_checkpoint, tmp_path):
+    command = ["-m", "framepred_ros.demo.monitor", episodes / "beat", "--disturbed", episodes / "stack"]
+    options = ["--checkpoint", short_checkpoint, "--learning", 20, "--output", tmp_path / "out"]
+    with Process(sys.executable, *map(str, command + options)) as demo:
+        assert demo.wait() == 0, demo.output
+        assert "normal_1" in demo.output and "disturbed" in demo.output
+    normal, disturbed = json.loads((tmp_path / "out" / "monitor.json").read_text())
+    assert normal["wrong_at"] is None and disturbed["wrong_at"] == pytest.approx(0.5 * 0.06 * (FRAMES - 1), abs=0.2)
+    for episode in (normal, disturbed):
+        assert len(episode["seconds"]) == len(episode["scores"]) >= 1
+        assert {"ssim", "running_ssim", "surprise", "alert"} <= episode["scores"][0].keys()
+    assert Image.open(tmp_path / "out" / "monitor.png").width > 500
+
+
+def test_the_first_alert_is_found():
+    scores = [{"alert": 0.0}, {"alert": 1.0}, {"alert": 1.0}]
+    assert Watched("disturbed", 1.0, [1.0, 2.5, 3.0], scores).first_alert == 2.5
+    assert Watched("normal", None, [1.0], scores[:1]).first_alert is None
 
 
 def recorded(number, rgb, stamp=None, delay=0.0):
