@@ -10,8 +10,8 @@ import numpy as np
 from framepred_ros.monitoring.scoring import MonitorScore
 
 LEARNING, OK, ALERT = "learning", "ok", "alert"
-# Times the worst in learning. Where a block visibly vanished in simulated episodes, the surprise was at least 1.69 times
-# that of the worst normal episode.
+# Times the worst in learning. Where a block visibly vanished in simulated episodes, the surprise was at least 1.69
+# times that of the worst normal episode.
 SSIM_MARGIN, SURPRISE_MARGIN = 1.3, 1.5
 STRICTEST_SSIM, STRICTEST_SURPRISE = 0.9, 2.0  # learned limits are no stricter, however well all went in learning
 STILL_SSIM = 0.98  # of copying: nothing moves, so that there is nothing to learn
