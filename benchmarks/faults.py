@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -206,8 +206,12 @@ def neighbours(rig: Rig) -> Outcome:
     return Outcome("a neighbour in another namespace dies", 1, int(survived))
 
 
-def run_faults(rig: Rig, folder: Path, messages: int, storm: float) -> list[Outcome]:
-    """Do everything; a fault that raises counts as not survived."""
+def run_faults(rig: Rig, folder: Path, messages: int, storm: float) -> Iterator[Outcome]:
+    """Do everything, one fault after the other.
+
+    Raises:
+        TimeoutError: the node does not predict to begin with, or does not answer; the message says which.
+    """
     with rig.start() as node:
         if not rig.predicts(node):
             raise TimeoutError(f"the node does not predict at all\n{node.describe_end()}")
@@ -219,14 +223,16 @@ def run_faults(rig: Rig, folder: Path, messages: int, storm: float) -> list[Outc
             lambda: deaf_subscriber(rig, node),
             lambda: clock_jumps(rig, node),
         ]
-        outcomes = [_observed(rig, fault) for fault in on_one_node]
+        for fault in on_one_node:
+            yield _observed(rig, fault)
     on_new_nodes: list[Callable[[], Outcome]] = [
         lambda: terminations(rig),
         lambda: corrupt_checkpoint(rig, folder),
         lambda: neighbours(rig),
         lambda: kill_and_restart(rig),
     ]
-    return outcomes + [_observed(rig, fault) for fault in on_new_nodes]
+    for fault in on_new_nodes:
+        yield _observed(rig, fault)
 
 
 def _observed(rig: Rig, fault: Callable[[], Outcome]) -> Outcome:
@@ -248,15 +254,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(local_environment(free_domain_id()))
     arguments.out.mkdir(parents=True, exist_ok=True)
     rig = Rig(arguments.out / "logs", str(arguments.checkpoint or shipped_checkpoint()))
+    outcomes: list[Outcome] = []
     try:
-        outcomes = run_faults(rig, arguments.out, arguments.messages, arguments.storm)
+        for outcome in run_faults(rig, arguments.out, arguments.messages, arguments.storm):
+            outcomes.append(outcome)
+            rows = [asdict(each) for each in outcomes]
+            write_text_atomically(arguments.out / "faults.json", json.dumps(rows, indent=2) + "\n")
     except TimeoutError as error:
         print(f"benchmarks.faults: {error}", file=sys.stderr)
         return 1
     finally:
         rig.close()
-    rows = [asdict(each) for each in outcomes]
-    write_text_atomically(arguments.out / "faults.json", json.dumps(rows, indent=2) + "\n")
     table = Table("fault", "tried", "survived", "out of order", "remark")
     for each in outcomes:
         table.add_row(each.fault, str(each.tried), str(each.survived), str(each.out_of_order), each.remark)
