@@ -74,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     args.out.mkdir(parents=True, exist_ok=True)
     _write(args.out, results, growth)
-    _draw(args.out / "dataset.png", results, growth)
-    _report(results, growth)
+    _draw(args.out / "dataset.png", [*results, *growth])
+    _report([*results, *growth])
     return 0
 
 
@@ -143,33 +143,32 @@ def _write(out: Path, results: list[Result], growth: list[Result]) -> None:
     (out / "dataset.json").write_text(json.dumps(numbers, indent=1) + "\n")
 
 
-def _report(results: list[Result], growth: list[Result]) -> None:
+def _report(results: list[Result]) -> None:
     table = Table(title=f"building a dataset of {results[0].frames:,} frames", title_justify="left")
     for column in ("way", "frames/s", "seconds per run", "CPU ms per frame", "peak MiB"):
         table.add_column(column, justify="left" if column == "way" else "right")
-    for result in (*results, *growth):
+    for result in results:
         seconds = ", ".join(f"{run.seconds:.1f}" for run in result.runs)
         memory = f"{result.peak / 2**20:.0f}"
         table.add_row(result.way, f"{result.rate:.0f}", seconds, f"{result.cpu_per_frame:.2f}", memory)
     Console().print(table)
 
 
-def _draw(path: Path, results: list[Result], growth: list[Result]) -> None:
-    figure = Figure(figsize=(12, 3.4), layout="constrained")
-    rate, cpu, memory = figure.subplots(1, 3)
-    _bars(rate, "frames per second, fastest run", {result.way: result.rate for result in results})
-    _bars(cpu, "CPU milliseconds per frame", {result.way: result.cpu_per_frame for result in results})
-    peaks = {result.way.replace(", 1 process, ", ", "): result.peak / 2**20 for result in (*results, *growth)}
-    _bars(memory, "peak resident memory, MiB, all processes", peaks)
+def _draw(path: Path, results: list[Result]) -> None:
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    names = [result.way for result in results]
+    panels = {
+        "frames per second, fastest run": [result.rate for result in results],
+        "CPU milliseconds per frame": [result.cpu_per_frame for result in results],
+        "peak MiB, all processes": [result.peak / 2**20 for result in results],
+    }
+    axes = figure.subplots(1, len(panels), sharey=True)
+    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+        axis.bar_label(axis.barh(names, values, color="tab:blue"), fmt="%.3g", padding=3)
+        axis.set_title(title, fontsize=10)
+        axis.margins(x=0.25)
+    axes[0].invert_yaxis()
     figure.savefig(path, dpi=100)
-
-
-def _bars(axis, title: str, values: dict[str, float]) -> None:
-    bars = axis.barh(list(values), list(values.values()), color="tab:blue")
-    axis.bar_label(bars, fmt="%.3g", padding=3)
-    axis.set_title(title, fontsize=10)
-    axis.margins(x=0.2)
-    axis.invert_yaxis()
 
 
 if __name__ == "__main__":
