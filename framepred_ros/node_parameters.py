@@ -162,7 +162,7 @@ PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "monitor_window",
         11,
-        "How many of the latest scores are judged together, by their medians.",
+        "How many of the latest scores are judged together, by their medians; an alert takes half of them.",
         "",
         1,
         1000,
@@ -171,7 +171,7 @@ PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "monitor_learning",
         200,
-        "How many scores limits are learned from; they should see all that the robot normally does.",
+        "How many scores of a moving scene limits are learned from; they should see all that the robot normally does.",
         "",
         1,
         1_000_000,
@@ -189,7 +189,7 @@ PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "monitor_highest_surprise",
         0.0,
-        "Alert when the running surprise, the worst place's error relative to the whole picture's, rises above this; "
+        "Alert when the surprise, lasting change that neither the prediction nor motion explains, rises above this; "
         "0.0: learned at the start.",
         "",
         0,

@@ -39,6 +39,7 @@ class Tester(Node):
         super().__init__("tester", context=context)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self)
+        self._callers = {}
 
     def close(self):
         self._executor.shutdown()
@@ -57,11 +58,12 @@ class Tester(Node):
             self._executor.spin_once(timeout_sec=0.05)
 
     def call(self, service_type, name, request):
-        client = self.create_client(service_type, name)
+        if name not in self._callers:  # kept: each new client takes part in discovery first
+            self._callers[name] = self.create_client(service_type, name)
+        client = self._callers[name]
         self.wait_until(client.service_is_ready, f"service {name}")
         future = client.call_async(request)
         self.wait_until(future.done, f"answer of {name}")
-        self.destroy_client(client)
         return future.result()
 
     def lifecycle_state(self, node):

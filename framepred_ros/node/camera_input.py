@@ -71,7 +71,8 @@ class CameraInput:
         )
 
     def _on_message(self, message: Any) -> None:
-        self._on_frame(Frame(self._camera, message, self._decode))
+        if self._subscription is not None:  # else it was on its way when the input closed
+            self._on_frame(Frame(self._camera, message, self._decode))
 
     def _on_incompatible_camera(self, event: Any) -> None:
         """Listen as best effort once a camera turns out to publish so. Reliable first: it loses no large frames."""

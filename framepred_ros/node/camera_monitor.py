@@ -14,14 +14,14 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from framepred_ros.image_messages import ImageMessageError
+from framepred_ros.monitoring.judgement import ALERT, RUNNING
 from framepred_ros.monitoring.prediction_monitor import MonitorOptions, PredictionMonitor
 from framepred_ros.monitoring.scoring import MonitorScore
 from framepred_ros.node.frames import Frame
 from framepred_ros.node.topics import camera_topic
 
 SCORES = ("ssim", "psnr", "copy_ssim", "copy_psnr", "surprise")
-RUNNING_SCORES = ("ssim", "psnr", "ssim_gain", "psnr_gain", "surprise")
-SCORE_FIELDS = ("stamp", *SCORES, *(f"running_{name}" for name in RUNNING_SCORES), "alert")
+SCORE_FIELDS = ("stamp", *SCORES, *(f"running_{name}" for name in RUNNING), "alert")
 QUEUE_LENGTH = 60  # frames and predictions; a score takes about as long as a camera's period
 
 
@@ -128,7 +128,7 @@ class CameraMonitor:
     def _message(self, score: MonitorScore) -> Float64MultiArray:
         running = self._monitor.running
         values = [score.stamp_ns / 1e9, *(getattr(score, name) for name in SCORES)]
-        values += [running[name] for name in RUNNING_SCORES] + [self._monitor.state == "alert"]
+        values += [running[name] for name in RUNNING] + [self._monitor.state == ALERT]
         message = Float64MultiArray(data=[float(value) for value in values])
         size = len(SCORE_FIELDS)
         message.layout.dim = [MultiArrayDimension(label=",".join(SCORE_FIELDS), size=size, stride=size)]

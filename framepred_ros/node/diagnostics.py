@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import psutil
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from framepred_ros.node.memory import memory_in_use
 from framepred_ros.node.statistics import Drop, Summary
 
 if TYPE_CHECKING:
     from framepred_ros.node.camera_monitor import MonitorHealth
 
 STALE_AFTER = 2.0  # seconds without a frame
-MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
         "device": health.device or "no model loaded",
         "checkpoint": health.checkpoint,
         "horizon (s)": _number(health.horizon, 2),
-        **_memory(health.device),
+        **memory_in_use(health.device),
     }
     return _status(level, name, message, health.device, values)
 
@@ -109,14 +107,6 @@ def _camera_level(health: CameraHealth) -> tuple[bytes, str]:
     if summary.output_rate == 0 and Drop.NOT_WATCHED in recent:
         return DiagnosticStatus.OK, "nobody subscribes to a prediction"
     return DiagnosticStatus.OK, f"predicting at {summary.output_rate:.1f} Hz"
-
-
-def _memory(device: str) -> dict[str, int]:
-    """The process's memory, and what torch holds of the GPU that the model is on, in MiB."""
-    values = {"memory RSS (MiB)": psutil.Process().memory_info().rss // MEBIBYTE}
-    if device.startswith("cuda"):
-        values["memory GPU (MiB)"] = sys.modules["torch"].cuda.memory_reserved(device) // MEBIBYTE
-    return values
 
 
 def _number(value: float | None, digits: int, factor: float = 1.0) -> str:

@@ -32,19 +32,23 @@ def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def transition(method: Callable[[Any, LifecycleState], TransitionCallbackReturn]) -> Callable:
-    """Log what a lifecycle callback raises and return FAILURE: rclpy would swallow it and report ERROR.
+    """Return FAILURE for whatever a lifecycle callback raises: rclpy would swallow it and report ERROR.
 
-    The node's `transition_failed(error)` is told the line that was logged.
+    The node's `transition_ended(name, error)` is told how it went; the error is empty after a success.
     """
+    name = method.__name__.removeprefix("on_")
 
     @functools.wraps(method)
     def call(self: Node, state: LifecycleState) -> TransitionCallbackReturn:
         try:
-            return method(self, state)
+            result = method(self, state)
         except Exception as error:
             self.get_logger().debug(traceback.format_exc())
-            self.transition_failed(f"{method.__name__} failed: {_text(error)}")
+            self.transition_ended(name, _text(error))
             return TransitionCallbackReturn.FAILURE
+        if result == TransitionCallbackReturn.SUCCESS:
+            self.transition_ended(name, "")
+        return result
 
     return call
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import threading
 import time
 import traceback
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from framepred_ros.node.frames import Batch, Frame, NewestFrames
+from framepred_ros.node.memory import free_memory
 from framepred_ros.node.statistics import Drop
 from framepred_ros.node.text_limit import cut_off_text
 
@@ -149,11 +148,3 @@ class PredictionWorker:
         images = [frame.rgb for frame in frames]
         predicted = predictor.predict_batch(images, instructions, steps=settings.steps, seed=settings.seed)
         return list(zip(frames, predicted, strict=True))
-
-
-def free_memory() -> None:
-    """Give memory that is no longer in use back, the GPU's too."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

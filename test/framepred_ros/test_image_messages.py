@@ -12,6 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from framepred_ros import image_messages
 from framepred_ros.image_messages import (
     ImageMessageError,
+    compressed_image_from_rgb,
     image_from_rgb,
     rgb_from_compressed_image,
     rgb_from_image,
@@ -23,17 +24,41 @@ ALPHA = np.full((24, 32, 1), 7, np.uint8)
 WIDE = PICTURE.astype(np.uint16) * 257  # 16-bit values whose upper byte is the 8-bit value
 
 
+def where_installed(library, module):
+    skip = pytest.mark.skipif(importlib.util.find_spec(library) is None, reason=f"{library} is not installed")
+    return pytest.param(module, id=library, marks=skip)
+
+
 # cv_bridge comes with a ROS installation only.
-CONVERTERS = [name for name in ("rosbags", "cv_bridge") if importlib.util.find_spec(name)]
+CONVERTERS = [where_installed("rosbags", "rosbags.image"), where_installed("cv_bridge", "cv_bridge")]
 
 
 @pytest.fixture(params=CONVERTERS, autouse=True)
 def installed_converter(request, monkeypatch):
-    if request.param == "cv_bridge":
-        monkeypatch.setitem(sys.modules, "rosbags.image", None)
+    """Leave only one of the libraries to import."""
+    for module in {"rosbags.image", "cv_bridge"} - {request.param}:
+        monkeypatch.setitem(sys.modules, module, None)
     image_messages.converter.cache_clear()
     yield
     image_messages.converter.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "code", ["raise AttributeError('_ARRAY_API not found')", "CvBridge = dict; CvBridgeError = ValueError"]
+)
+def test_a_cv_bridge_that_does_not_work_is_passed_over(tmp_path, monkeypatch, code):
+    pytest.importorskip("rosbags.image", reason="the other library")
+    (tmp_path / "cv_bridge.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "cv_bridge", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    np.testing.assert_array_equal(rgb_from_image(make_message(PICTURE[..., ::-1], "bgr8")), PICTURE)
+
+
+def test_without_any_library_the_remedy_is_named(monkeypatch):
+    for module in ("rosbags.image", "cv_bridge"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match="pip install rosbags-image"):
+        image_messages.converter()
 
 
 def make_message(pixels, encoding, padding=0, big_endian=False, **fields):
@@ -137,6 +162,15 @@ def test_round_trip_keeps_pixels_and_header():
     assert (message.height, message.width, message.step, message.encoding) == (24, 32, 96, "rgb8")
     assert message.header == make_header(3, "head")
     np.testing.assert_array_equal(rgb_from_image(message), PICTURE[:, ::-1])
+
+
+@pytest.mark.parametrize("quality, error", [(95, 1.5), (20, 8)])
+def test_jpeg_keeps_header_and_picture_as_well_as_asked(quality, error):
+    picture = make_picture(240, 320)
+    message = compressed_image_from_rgb(picture, make_header(3, "head"), quality)
+    assert message.header == make_header(3, "head") and message.format == "rgb8; jpeg compressed bgr8"
+    decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert np.abs(decoded.astype(int) - picture).mean() < error
 
 
 @pytest.mark.parametrize("array", [PICTURE[..., 0], PICTURE.astype(np.float32), np.zeros((4, 4, 4), np.uint8)])

@@ -45,7 +45,7 @@ def test_the_topics_without_a_name_are_not_there(cameras, tester):
 
 def test_all_newest_frames_go_through_the_model_together(node, cameras, tester):
     batches = []
-    predict_batch = node._predictor.predict_batch
+    predict_batch = node._pipeline.predictor.predict_batch
 
     def recorded(images, *arguments, **options):
         batches.append(len(images))
@@ -53,16 +53,18 @@ def test_all_newest_frames_go_through_the_model_together(node, cameras, tester):
 
     for camera in cameras.values():
         camera.predict(make_picture())
-    node._predictor.predict_batch = recorded
+    node._pipeline.predictor.predict_batch = recorded
     answer = tester.call(Trigger, "predictor/predict", Trigger.Request())
-    del node._predictor.predict_batch
+    del node._pipeline.predictor.predict_batch
     assert answer.success and "camera left, frame" in answer.message and "camera right, frame" in answer.message
     assert batches == [2]
 
 
 def test_a_camera_with_unusable_frames_costs_the_other_nothing(node, cameras, tester):
     small = cameras["left"].send_picture(make_picture(32, 32))
-    tester.wait_until(lambda: node._worker.frames._newest["left"].header.stamp.sec == small[0], "the frame has arrived")
+    tester.wait_until(
+        lambda: node._pipeline._worker.frames._newest["left"].header.stamp.sec == small[0], "the frame has arrived"
+    )
     cameras["right"].predict(make_picture())
     answer = tester.call(Trigger, "predictor/predict", Trigger.Request())
     assert answer.success and "left" not in answer.message and "camera right" in answer.message

@@ -66,7 +66,7 @@ def test_predictions_are_scored_against_the_frames_that_arrive_and_the_alert_com
     words = tester.create_publisher(String, "instruction", 1)
     tester.wait_until(lambda: words.get_subscription_count(), "the node hears instructions")
     words.publish(String(data="stack the blocks"))
-    tester.wait_until(lambda: node.instruction_for("") == "stack the blocks", "the instruction is in force")
+    tester.wait_until(lambda: node._pipeline.instruction_for("") == "stack the blocks", "the instruction is in force")
     count = len(scores)
     play(picture, HORIZON)
     tester.wait_until(lambda: arrays and not alert(), "a new instruction starts afresh")
@@ -81,8 +81,8 @@ def test_it_predicts_although_nobody_subscribes(node, tester):
     for subscription in list(tester.subscriptions):
         if subscription.topic_name.endswith("predicted_frame"):
             tester.destroy_subscription(subscription)
-    tester.wait_until(lambda: not node._channels[""].outputs.watched, "nobody looks")
-    summary = node._channels[""].statistics.summary
+    tester.wait_until(lambda: not node._pipeline.channels[""].outputs.watched, "nobody looks")
+    summary = node._pipeline.channels[""].statistics.summary
     camera.index = 1000
     for index in range(HORIZON + 1):
         before = summary().output_rate

@@ -30,7 +30,7 @@ def test_a_prediction_on_demand_needs_an_instruction_and_a_frame_and_says_so(nod
     words = tester.create_publisher(String, "instruction", 1)
     tester.wait_until(lambda: words.get_subscription_count(), "the node hears instructions")
     words.publish(String(data=INSTRUCTION))
-    tester.wait_until(lambda: node.instruction_for("") == INSTRUCTION, "the instruction is in force")
+    tester.wait_until(lambda: node._pipeline.instruction_for("") == INSTRUCTION, "the instruction is in force")
     answer = demand(tester)
     assert not answer.success and "no frame" in answer.message
     camera.predict(make_picture())
@@ -47,7 +47,9 @@ def test_a_paused_node_predicts_on_demand_only(node, tester):
     assert pause(tester, True).success
     paused = camera.send_picture(make_picture(seed=1))
     newest = camera.send_picture(make_picture(seed=2))
-    tester.wait_until(lambda: node._worker.frames._newest[""].header.stamp.sec == newest[0], "the frames have arrived")
+    tester.wait_until(
+        lambda: node._pipeline._worker.frames._newest[""].header.stamp.sec == newest[0], "the frames have arrived"
+    )
     assert paused not in map(stamp_of, camera.predictions) and newest not in map(stamp_of, camera.predictions)
     assert f"frame {newest[0]}." in demand(tester).message
     camera.wait_for_prediction(newest)
@@ -62,7 +64,9 @@ def test_a_frame_that_cannot_be_used_is_an_answer_too(node, tester):
     camera.wait_for_node()
     assert pause(tester, True).success
     stamp = camera.send_picture(make_picture(32, 32))
-    tester.wait_until(lambda: node._worker.frames._newest[""].header.stamp.sec == stamp[0], "the frame has arrived")
+    tester.wait_until(
+        lambda: node._pipeline._worker.frames._newest[""].header.stamp.sec == stamp[0], "the frame has arrived"
+    )
     answer = demand(tester)
     assert not answer.success and "nothing could be predicted" in answer.message
     assert pause(tester, False).success
@@ -75,7 +79,9 @@ def test_a_demand_does_not_wait_for_max_rate(node, tester):
     assert tester.set_parameter("predictor", "max_rate", 0.001).successful
     camera.predict(make_picture())
     stamp = camera.send_picture(make_picture(seed=1))
-    tester.wait_until(lambda: node._worker.frames._newest[""].header.stamp.sec == stamp[0], "the frame has arrived")
+    tester.wait_until(
+        lambda: node._pipeline._worker.frames._newest[""].header.stamp.sec == stamp[0], "the frame has arrived"
+    )
     assert stamp not in map(stamp_of, camera.predictions)
     assert demand(tester).success
     camera.wait_for_prediction(stamp)

@@ -32,22 +32,23 @@ def prefix(tmp_path_factory):
     return prefix
 
 
-def launched(prefix, file, **arguments):
+def launch_process(prefix, code, *words):
+    """Run Python code that makes a launch description `description` out of the words in sys.argv[1:]."""
     path = os.pathsep.join(filter(None, [str(prefix), os.environ.get("AMENT_PREFIX_PATH")]))
     python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    code = (
-        "import sys; from launch import LaunchDescription, LaunchService; "
-        "from launch.actions import IncludeLaunchDescription; "
-        "from launch.launch_description_sources import PythonLaunchDescriptionSource as Source; "
-        "arguments = [tuple(word.split(':=', 1)) for word in sys.argv[2:]]; "
-        "include = IncludeLaunchDescription(Source(sys.argv[1]), launch_arguments=arguments); "
-        "service = LaunchService(); service.include_launch_description(LaunchDescription([include])); "
-        "sys.exit(service.run())"
-    )
-    words = [f"{name}:={value}" for name, value in arguments.items()]
-    return Process(
-        sys.executable, "-c", code, str(ROOT / "launch" / file), *words, AMENT_PREFIX_PATH=path, PYTHONPATH=python_path
-    )
+    run = "service = LaunchService(); service.include_launch_description(description); sys.exit(service.run())"
+    code = f"import sys\nfrom launch import LaunchDescription, LaunchService\n{code}\n{run}"
+    return Process(sys.executable, "-c", code, *map(str, words), AMENT_PREFIX_PATH=path, PYTHONPATH=python_path)
+
+
+def launched(prefix, file, **arguments):
+    code = """
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource as Source
+arguments = [tuple(word.split(":=", 1)) for word in sys.argv[2:]]
+description = LaunchDescription([IncludeLaunchDescription(Source(sys.argv[1]), launch_arguments=arguments)])
+"""
+    return launch_process(prefix, code, ROOT / "launch" / file, *(f"{name}:={arguments[name]}" for name in arguments))
 
 
 def test_predictor_launch_passes_on_what_is_given(prefix, tester, tiny_checkpoint):
@@ -60,6 +61,40 @@ def test_predictor_launch_passes_on_what_is_given(prefix, tester, tiny_checkpoin
         assert code == 0 and "process has finished cleanly" in launch.output, launch.output
 
 
+def test_predictor_launch_maps_topics_for_every_camera(prefix, tester, tiny_checkpoint):
+    arguments = {"cameras": "[left, right]", "image_topic": "/{camera}/rgb", "image_transport": "compressed"}
+    with launched(prefix, "predictor.launch.py", checkpoint=tiny_checkpoint, monitor="true", **arguments) as launch:
+        tester.wait_for_state("predictor", "active")
+        for camera in ("left", "right"):
+            assert tester.count_subscribers(f"/{camera}/rgb/compressed") == 1
+            assert tester.count_publishers(f"/{camera}/predicted_frame/compressed") == 1
+            assert tester.count_publishers(f"/predictor/{camera}/monitor/scores") == 1
+        code, _ = launch.end(signal.SIGINT)
+        assert code == 0, launch.output
+
+
+def test_a_launch_file_can_drive_the_lifecycle(prefix, tester, tiny_checkpoint):
+    code = """
+from launch.actions import EmitEvent, RegisterEventHandler
+from launch.events import matches_action
+from launch_ros.actions import LifecycleNode
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from lifecycle_msgs.msg import Transition
+node = LifecycleNode(package="framepred_ros", executable="predictor_node", name="predictor", namespace="/driven",
+                     parameters=[{"autostart": False, "checkpoint": sys.argv[1]}], output="screen")
+def change(transition):
+    return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
+activate = OnStateTransition(target_lifecycle_node=node, start_state="configuring", goal_state="inactive",
+                             entities=[change(Transition.TRANSITION_ACTIVATE)])
+description = LaunchDescription([RegisterEventHandler(activate), node, change(Transition.TRANSITION_CONFIGURE)])
+"""
+    with launch_process(prefix, code, tiny_checkpoint) as launch:
+        tester.wait_for_state("driven/predictor", "active")
+        code, _ = launch.end(signal.SIGINT)
+        assert code == 0 and "process has finished cleanly" in launch.output, launch.output
+
+
 def test_demo_launch_feeds_the_predictor(prefix, tester, tiny_checkpoint, tmp_path):
     bag = write_bag(tmp_path / "episode", [make_picture(seed=seed) for seed in range(5)])
     predictions = tester.record(Image, "predicted_frame")
@@ -68,13 +103,3 @@ def test_demo_launch_feeds_the_predictor(prefix, tester, tiny_checkpoint, tmp_pa
         assert predictions[-1].header.frame_id == "head_camera"
         code, _ = launch.end(signal.SIGINT)
         assert code == 0 and launch.output.count("process has finished cleanly") == 2, launch.output
-
-
-def test_node_parameters_are_the_only_source_of_defaults():
-    from launch import LaunchContext
-    from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-    for file in ("predictor.launch.py", "demo.launch.py"):
-        description = PythonLaunchDescriptionSource(str(ROOT / "launch" / file)).get_launch_description(LaunchContext())
-        for argument in description.get_launch_arguments():
-            assert argument.default_value[0].text == "", argument.name

@@ -1,0 +1,34 @@
+"""Opening the model that the node predicts with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from framepred_ros.predictor import FramePredictor
+
+
+def open_predictor(checkpoint: str, device: str, frame_shapes: Iterable[tuple[int, ...] | None]) -> FramePredictor:
+    """Load a checkpoint and make a first, slow prediction, so that the node's first one is as fast as the others.
+
+    Args:
+        checkpoint: folder or hub id; empty: the one that ships with the package.
+        device: as `FramePredictor.from_pretrained` takes it.
+        frame_shapes: (height, width, 3) of each camera's frames, None where not known; they go through in one batch.
+
+    Raises:
+        what `FramePredictor.from_pretrained` raises.
+    """
+    from framepred_ros.checkpoint import resolve_checkpoint, shipped_checkpoint
+
+    folder = resolve_checkpoint(checkpoint or shipped_checkpoint())
+    # Only now: importing torch takes seconds, and a wrong path needs no torch.
+    from framepred_ros.predictor import FramePredictor
+
+    predictor = FramePredictor.from_pretrained(folder, device=device)
+    pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
+    predictor.predict_batch(pictures, ["warm up"] * len(pictures), steps=1, seed=0)
+    return predictor
