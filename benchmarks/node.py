@@ -113,7 +113,7 @@ def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live:
     latencies.hist([1e3 * seconds for seconds in live.latencies], bins=40)
     latencies.set(xlabel="ms", title="frame stamp to prediction received")
     memory.plot(*zip(*((at, size / 2**20) for at, size in live.memory), strict=True))
-    memory.set(xlabel="s", ylabel="MiB", title="resident memory", ylim=(0, None))
+    memory.set(xlabel="s", ylabel="MiB", title="resident memory", ylim=(0, 1.1 * max(size for _, size in live.memory) / 2**20))
     figure.savefig(out / "node.png", dpi=110)
     plt.close(figure)
 

@@ -18,9 +18,10 @@ SMALLEST_SIDE = 64
 class FramePredictor:
     """Predicts the camera frame `horizon` steps ahead from the current frame and an instruction.
 
-    The engine samples the future frame's latents: "fast" is `framepred_ros.sampling.FastSampler`, "diffusers" calls the
-    stock pipeline and is what the fast one is checked against. The rest is common to both: what moves is decoded, and
-    the camera's own pixels are kept where nothing does. Calls from several threads take turns.
+    The engine samples the future frame's latents: "fast" is `framepred_ros.sampling.FastSampler`, "openvino" the same
+    with a UNet compiled for the CPU, "diffusers" the stock pipeline, which the others are checked against. The rest is
+    common to all: what moves is decoded, and the camera's own pixels are kept where nothing does. Calls from several
+    threads take turns.
 
     Attributes:
         info: the checkpoint's settings (`framepred_ros.checkpoint.CheckpointInfo`).
@@ -52,7 +53,7 @@ class FramePredictor:
             folder_or_id: a folder in diffusers' layout, with or without `framepred.json`, or "owner/name".
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA device when there is one.
             dtype: float16 on CUDA and float32 on CPU when None.
-            engine: "fast", or "diffusers" for the stock pipeline.
+            engine: "fast"; "openvino", faster on a CPU, needs the extra of that name; "diffusers", the stock pipeline.
 
         Raises:
             FileNotFoundError: no such folder, or the hub does not answer.

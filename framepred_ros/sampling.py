@@ -1,6 +1,6 @@
-"""From the current frame and an instruction to sampled latents: the fast way, and diffusers' own pipeline.
+"""From the current frame and an instruction to sampled latents: the fast ways, and diffusers' own pipeline.
 
-Both have one method, `sample`. The arithmetic is the same; the reference is there to check the fast one against.
+All have one method, `sample`. The arithmetic is the same; the reference is there to check the fast ones against.
 """
 
 import inspect
@@ -85,7 +85,7 @@ class FastSampler:
             truncation=True,
             return_tensors="pt",
         )
-        embedding = self.text_encoder(tokens.input_ids.to(self.unet.device))[0].to(self.unet.dtype)
+        embedding = self.text_encoder(tokens.input_ids.to(self.text_encoder.device))[0].to(self.vae.dtype)
         self._embeddings[instruction] = embedding
         if len(self._embeddings) > CACHED_INSTRUCTIONS:
             self._embeddings.popitem(last=False)
@@ -99,6 +99,15 @@ class FastSampler:
             + self.info.guidance_scale * (with_text - image_only)
             + self.info.image_guidance_scale * (image_only - neither)
         )
+
+
+class OpenVinoSampler(FastSampler):
+    """The fast way with the UNet compiled by OpenVINO: see `framepred_ros.openvino_unet`."""
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        from framepred_ros.openvino_unet import OpenVinoUNet
+
+        super().__init__(vae, text_encoder, tokenizer, OpenVinoUNet(unet), scheduler, info)
 
 
 class ReferenceSampler:
@@ -154,7 +163,7 @@ class ReferenceSampler:
         ).images
 
 
-SAMPLERS: dict[str, type] = {"fast": FastSampler, "diffusers": ReferenceSampler}
+SAMPLERS: dict[str, type] = {"fast": FastSampler, "openvino": OpenVinoSampler, "diffusers": ReferenceSampler}
 """By the name of the engine."""
 
 
