@@ -58,10 +58,11 @@ def make_tiny_checkpoint(
     return _save(pipeline, folder, CheckpointInfo(**(settings | info)))
 
 
-def make_tiny_full_checkpoint(folder: Path, *, seed=0, with_info=False, scheduler=None, **info) -> Path:
+def make_tiny_full_checkpoint(folder: Path, *, seed=0, with_info=False, scheduler=None, in_channels=8, **info) -> Path:
     """Saves a tiny checkpoint of the full size's layout: AutoencoderKL, four-channel latents, no framepred.json.
 
     Args:
+        in_channels: of the UNet; 4 is Stable Diffusion's.
         with_info: also write framepred.json, with `info` as fields of CheckpointInfo.
         scheduler: replaces the small size's scheduler.
     """
@@ -78,7 +79,7 @@ def make_tiny_full_checkpoint(folder: Path, *, seed=0, with_info=False, schedule
     )
     unet = UNet2DConditionModel(
         sample_size=8,
-        in_channels=8,
+        in_channels=in_channels,
         out_channels=4,
         block_out_channels=(16, 16),
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),

@@ -1,4 +1,4 @@
-"""Train the small checkpoint from a dataset folder.
+"""Train a checkpoint from a dataset folder, as a recipe says.
 
 python -m training.train --recipe training/recipes/small.yaml --dataset DIR --output DIR [--resume auto] [KEY=VALUE ...]
 
@@ -18,22 +18,45 @@ import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wa
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0 done, 1 bad input, 130 interrupted."""
+    """Runs the command; returns the exit status: 0 done, 1 bad input or a run that cannot go on, 130 interrupted."""
     args = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     _quiet_libraries()
-    from training.small.recipe import read_recipe  # torch and diffusers take seconds: only once the arguments are good
-    from training.small.session import run
+    from training.trainer.recipe_file import (
+        read_recipe,
+    )  # torch and diffusers take seconds: once the arguments are good
+    from training.trainer.run_log import DivergedError
+    from training.trainer.session import run
 
     try:
-        run(read_recipe(args.recipe, args.overrides), args.dataset, args.output, args.resume == "auto", args.device)
-    except (ValueError, OSError) as error:
+        recipe = read_recipe(args.recipe, args.overrides)
+        run(recipe, args.dataset, args.output, args.resume == "auto", args.device, args.dry_run)
+    except (ValueError, OSError, DivergedError) as error:
         print(f"train: {error}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(f"train: {_out_of_memory(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("train: interrupted; --resume auto continues from the last saved state", file=sys.stderr)
         return 130
     return 0
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _out_of_memory(error: RuntimeError) -> str:
+    return (
+        f"out of memory: {str(error).splitlines()[0]}. The saved states are good. Halve optimization.batch_size and "
+        "double optimization.gradient_accumulation, or say run.gradient_checkpointing=true; --dry-run estimates what "
+        "is needed"
+    )
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -43,6 +66,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder for state, logs, pictures and checkpoint/")
     parser.add_argument("--resume", choices=("never", "auto"), default="never", help="auto continues a stopped run")
     parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="auto takes a GPU when there is one")
+    parser.add_argument("--dry-run", action="store_true", help="print length and memory of the run, and stop there")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as optimization.max_steps=2000")
     return parser.parse_args(arguments)
 

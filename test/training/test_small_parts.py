@@ -1,22 +1,19 @@
-"""Tokenizer, autoencoder fitting, latent cache, model, sampler and loss of the small model."""
-
-from itertools import pairwise
+"""Tokenizer, autoencoder fitting, model and loss of the small model."""
 
 import numpy as np
 import pytest
 import torch
-from moving_squares import TASKS, make_moving_squares
+from moving_squares import make_moving_squares
 
 from framepred_ros.patch_autoencoder import PatchAutoencoder
-from training.dataset_index import load_manifest, load_split
-from training.small.autoencoder import fit_patch_autoencoder, read_pixels
-from training.small.latent_cache import cache_latents
+from training.dataset_index import load_split
+from training.small.autoencoder import fit_patch_autoencoder
 from training.small.loss import VelocityLoss, add_noise
 from training.small.model import TextEncoderSize, UNetSize, build_scheduler, build_text_encoder, build_unet
-from training.small.pair_table import BatchSampler, hold_out_episodes, make_pair_table
-from training.small.recipe import Loss, Optimization
 from training.small.tokenizer import train_tokenizer
-from training.small.trainer import learning_rate
+from training.trainer.latent_cache import read_pixels
+from training.trainer.recipe import Loss
+from training.trainer.sampler import draw_noise
 
 SIZE = (64, 96)
 
@@ -32,13 +29,15 @@ def rows(dataset):
 
 
 @pytest.fixture(scope="module")
-def table(dataset, rows):
-    return make_pair_table(rows, load_manifest(dataset))
-
-
-@pytest.fixture(scope="module")
 def vae(rows):
     return fit_patch_autoencoder([(row.input_image, row.edited_image) for row in rows[::4]], SIZE, 8, 24, 0.1)
+
+
+def noised(clean: torch.Tensor, options: Loss):
+    """The clean latents with the noise of samples 0 to N."""
+    scheduler = build_scheduler()
+    drawn = draw_noise(np.arange(len(clean)), clean.shape[1:], 1000, options.last_timestep_fraction)
+    return add_noise(clean, drawn, scheduler, options)
 
 
 def test_tokenizer_tells_unseen_words_apart(tmp_path):
@@ -82,62 +81,11 @@ def test_favouring_motion_decodes_what_moves_better(rows):
     assert errors[1] < errors[0]
 
 
-def test_cache_holds_each_frame_once_and_is_reused(tmp_path, table, vae):
-    latents = cache_latents(tmp_path, table.frames, vae, SIZE)
-    assert latents.shape == (len(table.frames), 24, 8, 12) and latents.dtype == np.float16
-    expected = vae.encode(read_pixels(table.frames[5:6], SIZE)).latent_dist.mode()[0].detach().numpy()
-    np.testing.assert_allclose(latents[5], expected, atol=5e-3, rtol=1e-3)
-    (before,) = tmp_path.iterdir()
-    stamp = before.stat().st_mtime_ns
-    cache_latents(tmp_path, table.frames, vae, SIZE)
-    assert [path.stat().st_mtime_ns for path in tmp_path.iterdir()] == [stamp]
-    cache_latents(tmp_path, table.frames[:3], vae, SIZE)
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_held_out_episodes_are_whole_and_never_trained_on(rows):
-    kept, held_out = hold_out_episodes(rows, 1)
-    assert {(row.task, row.episode) for row in held_out} == {(task, 3) for task in TASKS}
-    assert not {(row.task, row.episode) for row in kept} & {(row.task, row.episode) for row in held_out}
-    assert len(kept) + len(held_out) == len(rows)
-    with pytest.raises(ValueError, match="none to train on"):
-        hold_out_episodes(rows, 4)
-
-
-def test_pair_table_knows_every_phrasing_of_an_episode(table, rows):
-    for index in (0, len(table) - 1):
-        texts = {table.instructions[choice] for choice in table.choices[index]}
-        assert texts == set(TASKS[rows[index].task])
-        assert table.frames[table.current[index]] == rows[index].input_image
-        assert table.frames[table.future[index]] == rows[index].edited_image
-
-
-def test_a_step_draws_the_same_pairs_whenever_it_is_drawn(table):
-    sampler = BatchSampler(table, 8, seed=1)
-    first = [sampler.draw(step) for step in range(5)]
-    again = BatchSampler(table, 8, seed=1).draw(3)
-    assert np.array_equal(again[0], first[3][0]) and np.array_equal(again[1], first[3][1]) and again[2] == first[3][2]
-    assert len({draw[2] for draw in first}) == 5
-    assert not np.array_equal(BatchSampler(table, 8, seed=1, process=1).draw(3)[0], again[0])
-
-
-def test_balanced_tasks_are_drawn_equally_often(table):
-    few_of_one = type(table)(
-        table.frames, table.current[40:], table.future[40:], table.task[40:], table.instructions, table.choices[40:]
-    )
-    drawn = np.concatenate([BatchSampler(few_of_one, 16, seed=0).draw(step)[0] for step in range(200)])
-    assert abs((few_of_one.task[drawn] == 0).mean() - 0.5) < 0.03
-    drawn = np.concatenate(
-        [BatchSampler(few_of_one, 16, seed=0, balance_tasks=False).draw(step)[0] for step in range(200)]
-    )
-    assert abs((few_of_one.task[drawn] == 0).mean() - (few_of_one.task == 0).mean()) < 0.03
-
-
 def test_schedule_ends_at_pure_noise_and_one_step_returns_the_clean_sample():
     scheduler = build_scheduler()
     assert scheduler.alphas_cumprod[-1] == 0
     clean = torch.randn(4, 3, 5, 5)
-    batch = add_noise(clean, scheduler, Loss(last_timestep_fraction=1.0), seed=0)
+    batch = noised(clean, Loss(last_timestep_fraction=1.0))
     assert batch.at_last.all()
     torch.testing.assert_close(batch.velocity, -clean)
     scheduler.set_timesteps(1)
@@ -148,17 +96,11 @@ def test_schedule_ends_at_pure_noise_and_one_step_returns_the_clean_sample():
 @pytest.mark.parametrize("noise", [False, True])
 def test_noise_at_the_last_timestep_is_optional_and_elsewhere_untouched(noise):
     options = Loss(last_timestep_fraction=0.5, last_timestep_noise=noise)
-    batch = add_noise(torch.ones(64, 3, 5, 5), build_scheduler(), options, seed=0)
+    batch = noised(torch.ones(64, 3, 5, 5), options)
     assert 10 < batch.at_last.sum() < 54
     assert bool(batch.noisy[batch.at_last].any()) == noise
     torch.testing.assert_close(batch.velocity[batch.at_last], -torch.ones(int(batch.at_last.sum()), 3, 5, 5))
     assert batch.noisy[~batch.at_last].std() > 0.1
-
-
-def test_share_of_last_timesteps():
-    batch = add_noise(torch.zeros(4000, 1, 1, 1), build_scheduler(), Loss(last_timestep_fraction=0.8), seed=0)
-    assert abs(batch.at_last.float().mean() - 0.8) < 0.03
-    assert batch.timesteps.min() < 20
 
 
 def test_a_new_unet_predicts_no_change():
@@ -194,29 +136,22 @@ def test_impossible_unets_are_refused(field, size):
 def test_squared_loss_at_the_last_timestep_is_pixel_error(vae):
     loss = VelocityLoss(vae, Loss(channel_weight_power=2.0))
     current, future, guess = (torch.randn(2, 24, 8, 12) for _ in range(3))
-    batch = add_noise(future - current, build_scheduler(), Loss(last_timestep_fraction=1.0), seed=0)
+    batch = noised(future - current, Loss(last_timestep_fraction=1.0))
     pixels = [vae.decode(current + change).sample for change in (future - current, guess)]
     squared = float((pixels[0] - pixels[1]).square().mean())
     value = float(loss(-guess, batch))
     assert value * float(vae.std.square().sum()) / 192 == pytest.approx(squared, rel=1e-3)
-    assert loss.one_step_psnr(-guess, batch) == pytest.approx(10 * np.log10(4 / squared), abs=1e-2)
+    assert float(loss.one_step_psnr(-guess, batch)) == pytest.approx(10 * np.log10(4 / squared), abs=1e-2)
 
 
 def test_absolute_loss_is_measured_in_pixels(vae):
     loss = VelocityLoss(vae, Loss(l1_weight=1.0))
     plain = VelocityLoss(vae, Loss())
     clean, guess = torch.randn(2, 2, 24, 8, 12)
-    batch = add_noise(clean, build_scheduler(), Loss(last_timestep_fraction=1.0), seed=0)
+    batch = noised(clean, Loss(last_timestep_fraction=1.0))
     absolute = (vae.decode(clean).sample - vae.decode(guess).sample).abs().mean()
     scale = (vae.std.square().sum() / 192).sqrt()
     assert float(loss(-guess, batch) - plain(-guess, batch)) == pytest.approx(float(absolute / scale), rel=1e-3)
-
-
-def test_learning_rate_warms_up_and_decays():
-    options = Optimization(max_steps=100, learning_rate=1.0, warmup_steps=10, final_learning_rate_ratio=0.1)
-    rates = [learning_rate(step, options) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0 and rates[100] == pytest.approx(0.1)
-    assert all(later <= earlier for earlier, later in pairwise(rates[10:]))
 
 
 def test_a_patch_autoencoder_without_weights_still_has_orthonormal_components():

@@ -1,30 +1,29 @@
 """`python -m training.train` as a whole, with the smoke recipe."""
 
 import json
-import signal
-import subprocess
-import sys
+import os
+import re
+import resource
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionInstructPix2PixPipeline
 from moving_squares import make_moving_squares
-from safetensors import safe_open
 from safetensors.torch import load_file
+from training_runs import arguments, newest_state, run_in_pair, start, steps_saved
 
 from framepred_ros import FramePredictor
 from framepred_ros.checkpoint import read_checkpoint_info
 from training.dataset_index import load_split
 from training.evaluation.pair_data import read_frame
-from training.small.run_log import read_log
-from training.small.state import FILE_NAME
+from training.small.learner import SmallLearner
 from training.train import main
-
-ROOT = Path(__file__).parents[2]
-RECIPE = ROOT / "training" / "recipes" / "smoke.yaml"
+from training.trainer.run_log import read_log
+from training.trainer.validation import score
 
 
 @pytest.fixture(scope="module")
@@ -40,27 +39,16 @@ def finished(dataset, tmp_path_factory):
     return output
 
 
-def arguments(dataset, output, *more) -> list[str]:
-    return ["--recipe", str(RECIPE), "--dataset", str(dataset), "--output", str(output), "--device", "cpu", *more]
-
-
-def steps_done(output: Path) -> int:
-    path = output / FILE_NAME
-    if not path.is_file():
-        return 0
-    with safe_open(path, "pt") as file:
-        return int(file.metadata()["step"])
-
-
-def kill_after(steps: int, command: list[str], output: Path) -> None:
-    """Starts a training run and kills it, without warning, once it has saved that many steps."""
-    process = subprocess.Popen([sys.executable, "-m", "training.train", *command], cwd=ROOT, stderr=subprocess.PIPE)
+def wait_until(condition, process) -> None:
     deadline = time.monotonic() + 120
-    while steps_done(output) < steps:
-        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read().decode()
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    while not condition():
+        assert process.is_alive() and time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def kill(process) -> None:
+    process.kill()
+    process.join()
 
 
 def test_run_writes_a_checkpoint_with_its_story(finished, dataset):
@@ -69,13 +57,21 @@ def test_run_writes_a_checkpoint_with_its_story(finished, dataset):
     assert (info.horizon, info.step_duration, info.resolution, info.steps) == (8, 0.06, (64, 96), 1)
     assert (info.prediction_target, info.tasks) == ("difference", ("slide_left", "slide_right"))
     assert info.metrics["step"] == 12 and info.metrics["validation"]["overall"]["pairs"] == 4
-    assert info.recipe["unet"]["channels"] == [32, 32]
+    assert info.recipe["model"]["unet"]["channels"] == [32, 32]
     card = (checkpoint / "README.md").read_text()
-    assert "seed 0, 12 steps of 4 pairs" in card and "| slide_left | 2 |" in card
-    assert {path.suffix for path in checkpoint.rglob("*") if path.is_file()} == {".json", ".safetensors", ".md"}
+    assert "seed 0, 12 steps of\n4 pairs on each process" in card and "| slide_left | 2 |" in card
+    suffixes = {path.suffix for path in checkpoint.rglob("*") if path.is_file()}
+    assert suffixes == {".json", ".safetensors", ".md", ".png"}
     assert {path.name for path in (finished / "validation").iterdir()} == {"step_000006.png", "step_000012.png"}
     assert (finished / "loss.png").stat().st_size > 1000 and (finished / "recipe.yaml").is_file()
+    assert list((finished / "tensorboard").iterdir())
     assert not [path for path in finished.rglob(".*") if path.suffix in (".tmp", ".old")]
+
+
+def test_the_best_checkpoint_is_kept(finished):
+    best, last = (read_checkpoint_info(finished / name) for name in ("checkpoint-best", "checkpoint"))
+    assert best.metrics["step"] in (6, 12)
+    assert score(best.metrics["validation"]) >= score(last.metrics["validation"])
 
 
 def test_weights_are_half_precision(finished):
@@ -92,40 +88,77 @@ def test_predictor_and_diffusers_open_the_checkpoint(finished, dataset):
     StableDiffusionInstructPix2PixPipeline.from_pretrained(finished / "checkpoint")
 
 
-def test_log_tells_every_logged_step_once(finished):
+def test_log_tells_every_step_once(finished):
     lines = read_log(finished / "log.jsonl")
-    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+    assert [line["step"] for line in lines] == list(range(1, 13))
     assert all(line["loss"] > 0 and line["seconds_per_step"] > 0 for line in lines)
 
 
-def test_killed_run_ends_like_an_uninterrupted_one(finished, dataset, tmp_path):
-    command = arguments(dataset, tmp_path, "--resume", "auto", "run.save_every_minutes=0", "run.validate_every=1000")
-    for steps in (3, 7):
-        kill_after(steps, command, tmp_path)
-    assert 0 < steps_done(tmp_path) < 12
+def test_killed_at_any_moment_a_run_ends_like_an_uninterrupted_one(finished, dataset, tmp_path):
+    """Killed after some steps, while it writes a state, and while it writes a checkpoint folder."""
+    command = arguments(dataset, tmp_path, "--resume", "auto", "run.save_every=1", "run.keep_states=2")
+    moments = (
+        lambda: steps_saved(tmp_path) >= 2,
+        lambda: list((tmp_path / "states").glob(".*.tmp")),
+        lambda: list(tmp_path.glob(".checkpoint.*.tmp/vae")),
+    )
+    for moment in moments:
+        process = start(command)
+        wait_until(moment, process)
+        kill(process)
+        before = steps_saved(tmp_path)
+        assert 0 < before < 12
     assert main(command) == 0
-    expected, resumed = load_file(finished / FILE_NAME), load_file(tmp_path / FILE_NAME)
-    assert steps_done(tmp_path) == 12 and expected.keys() == resumed.keys()
-    different = [name for name in expected if not torch.equal(expected[name], resumed[name])]
-    assert different == []
-    steps = [line["step"] for line in read_log(tmp_path / "log.jsonl")]
-    assert steps == sorted(set(steps))
+    expected, resumed = load_file(newest_state(finished)), load_file(newest_state(tmp_path))
+    assert steps_saved(tmp_path) == 12 and expected.keys() == resumed.keys()
+    assert [name for name in expected if not torch.equal(expected[name], resumed[name])] == []
+    assert [line["step"] for line in read_log(tmp_path / "log.jsonl")] == list(range(1, 13))
+    assert sorted(path.name for path in (tmp_path / "states").iterdir()) == [
+        "step_00000011.safetensors",
+        "step_00000012.safetensors",
+    ]
+
+
+def test_a_damaged_state_is_passed_over(dataset, tmp_path, caplog):
+    command = arguments(dataset, tmp_path, "--resume", "auto", "run.save_every=1", "run.max_minutes=0")
+    for _ in range(2):
+        assert main(command) == 0
+    saved = steps_saved(tmp_path)
+    newest = newest_state(tmp_path)
+    os.truncate(newest, newest.stat().st_size // 2)
+    assert main(command) == 0
+    assert f"{newest} is damaged" in caplog.text and steps_saved(tmp_path) >= saved
+
+
+def test_two_processes_train_as_one_with_twice_the_batch(dataset, tmp_path):
+    assert main(arguments(dataset, tmp_path / "one", "optimization.batch_size=8", "optimization.max_steps=4")) == 0
+    assert run_in_pair(arguments(dataset, tmp_path / "two", "optimization.max_steps=4")) == [0, 0]
+    one, two = (load_file(newest_state(tmp_path / output)) for output in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name in (name for name in one if name.startswith(("model.", "ema."))):
+        torch.testing.assert_close(one[name], two[name], atol=2e-4, rtol=1e-3)
 
 
 def test_longer_training_learns(dataset, tmp_path):
     """Far from converged, but better than the untrained model, on episodes it never saw."""
     more = ["optimization.max_steps=150", "run.validate_every=1000", "optimization.batch_size=8", "run.log_every=10"]
     assert main(arguments(dataset, tmp_path, *more)) == 0
-    lines = read_log(tmp_path / "log.jsonl")
-    assert lines[-1]["loss"] < 0.6 * lines[0]["loss"]
+    losses = [line["loss"] for line in read_log(tmp_path / "log.jsonl")]
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
     overall = read_checkpoint_info(tmp_path / "checkpoint").metrics["validation"]["overall"]
     assert overall["prediction"]["psnr"]["mean"] > overall["copy"]["psnr"]["mean"] + 1
 
 
 def test_time_limit_stops_saved(dataset, tmp_path):
-    assert main(arguments(dataset, tmp_path, "run.max_minutes=0", "run.validate_every=1000")) == 0
-    assert steps_done(tmp_path) == 1
+    assert main(arguments(dataset, tmp_path, "run.max_minutes=0", "run.log_every=1")) == 0
+    assert steps_saved(tmp_path) == 1
     assert (tmp_path / "checkpoint" / "framepred.json").is_file()
+
+
+def test_a_dry_run_writes_nothing_and_tells_the_memory(dataset, tmp_path, capfd):
+    assert main(arguments(dataset, tmp_path / "run", "--dry-run")) == 0
+    assert not (tmp_path / "run").exists()
+    assert re.search(r"activations\D+\d+\D+total\D+\d+", capfd.readouterr().err)
 
 
 def test_a_finished_run_is_not_overwritten(finished, dataset, capsys):
@@ -153,7 +186,69 @@ def test_a_folder_that_is_no_dataset_is_named(tmp_path, capsys):
     assert "not a dataset folder" in capsys.readouterr().err
 
 
-def test_log_survives_a_line_cut_short(tmp_path):
-    path = tmp_path / "log.jsonl"
-    path.write_text(json.dumps({"step": 2}) + '\n{"step": 4, "lo')
-    assert read_log(path) == [{"step": 2}]
+def test_a_dataset_with_other_columns_is_named(dataset, tmp_path, capsys):
+    folder = make_moving_squares(tmp_path / "squares", episodes=2, frames=10)
+    rows = folder / "train" / "metadata.jsonl"
+    rows.write_text(rows.read_text().replace('"edit_prompt"', '"caption"'))
+    assert main(arguments(folder, tmp_path / "out")) == 1
+    message = capsys.readouterr().err
+    assert "metadata.jsonl: line 1 is malformed" in message and "edit_prompt" in message
+
+
+def test_a_dataset_of_another_horizon_does_not_continue_a_run(finished, tmp_path, capsys):
+    other = make_moving_squares(tmp_path / "squares", horizon=4, frames=16)
+    assert main(arguments(other, finished, "--resume", "auto")) == 1
+    assert "belongs to another run: horizon differ" in capsys.readouterr().err
+
+
+def test_divergence_keeps_the_states_before_it(dataset, tmp_path, capsys, monkeypatch):
+    """A loss that is no number from the seventh step on."""
+    plain = SmallLearner.loss
+    calls = []
+
+    def diverging(self, model, batch):
+        calls.append(1)
+        loss, values = plain(self, model, batch)
+        return (loss * float("nan") if len(calls) >= 7 else loss), values
+
+    monkeypatch.setattr(SmallLearner, "loss", diverging)
+    assert main(arguments(dataset, tmp_path, "run.save_every=4")) == 1
+    assert "at step 7: the run has diverged" in capsys.readouterr().err
+    assert steps_saved(tmp_path) == 4
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(newest_state(tmp_path)).values())
+
+
+def test_out_of_memory_is_one_line_with_a_remedy(dataset, tmp_path, capsys, monkeypatch):
+    """A real allocation that fails."""
+    monkeypatch.setattr(SmallLearner, "loss", lambda self, model, batch: torch.empty(2**56))
+    assert main(arguments(dataset, tmp_path)) == 1
+    message = capsys.readouterr().err
+    assert "train: out of memory" in message and "Halve optimization.batch_size" in message
+
+
+def test_a_full_disk_ends_the_run_and_leaves_the_older_states(dataset, tmp_path, capsys):
+    """The limit of a file's size stands in for the disk's: writing fails in the middle in the same way."""
+    command = arguments(dataset, tmp_path, "--resume", "auto", "run.save_every=2", "run.max_minutes=0")
+    assert main(command) == 0
+    saved = load_file(newest_state(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (newest_state(tmp_path).stat().st_size // 2, limits[1]))
+    try:
+        assert main(arguments(dataset, tmp_path, "--resume", "auto", "run.save_every=2")) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "cannot be written" in capsys.readouterr().err
+    assert load_file(newest_state(tmp_path)).keys() == saved.keys() and steps_saved(tmp_path) == 2
+    assert not list((tmp_path / "states").glob(".*.tmp"))
+
+
+def test_a_picture_of_the_users_is_predicted_at_every_validation(dataset, tmp_path):
+    image = Path(load_split(dataset, "test")[0].input_image)
+    more = ("optimization.max_steps=1", f"validation.image={image}")
+    assert main(arguments(dataset, tmp_path, *more)) == 0
+    assert cv2.imread(str(tmp_path / "validation" / "image_000001.png")).shape == (64, 96, 3)
+
+
+def test_resolved_options_lie_beside_the_checkpoint(finished):
+    assert json.loads((finished / "checkpoint" / "framepred.json").read_text())["recipe"]["name"] == "smoke"
+    assert "name: smoke" in (finished / "recipe.yaml").read_text()

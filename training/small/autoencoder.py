@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from framepred_ros.compositing import resize_frame
 from framepred_ros.patch_autoencoder import PatchAutoencoder
-from training.evaluation.pair_data import read_frame
+from training.trainer.latent_cache import read_pixels
 
 CHANGED = 8 / 127.5  # mean absolute difference, in [-1, 1], from which a patch counts as changed
 CHUNK = 16
-
-
-def read_pixels(paths: Sequence[Path], resolution: tuple[int, int]) -> torch.Tensor:
-    """Frames as float32 (N, 3, H, W) in [-1, 1], resized exactly as `FramePredictor` does."""
-    frames = np.stack([resize_frame(read_frame(path), resolution) for path in paths])
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def fit_patch_autoencoder(

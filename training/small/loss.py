@@ -1,15 +1,15 @@
-"""Timesteps, noise and the training loss."""
+"""Noising and the training loss of the small model."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from diffusers import DDIMScheduler
 
 from framepred_ros.patch_autoencoder import PatchAutoencoder
-from training.small.recipe import Loss
+from training.trainer.recipe import Loss
+from training.trainer.sampler import Noise
 
 
 @dataclass(frozen=True)
@@ -22,23 +22,17 @@ class NoisyBatch:
     at_last: torch.Tensor
 
 
-def add_noise(clean: torch.Tensor, scheduler: DDIMScheduler, options: Loss, seed: int) -> NoisyBatch:
-    """Draws timesteps and noise on the CPU, so that a step is the same on every device.
+def add_noise(clean: torch.Tensor, drawn: Noise, scheduler: DDIMScheduler, options: Loss) -> NoisyBatch:
+    """Noises the clean latents (N, C, h, w) as the scheduler's timesteps ask.
 
     At the last timestep of a zero-terminal-SNR schedule the sample is pure noise and v is minus the clean sample: the
     squared error there is a regression to the conditional mean, which is what one sampling step returns. Noise carries
     nothing there, so `options.last_timestep_noise` may leave it out.
     """
-    generator = torch.Generator().manual_seed(seed)
-    last = scheduler.config.num_train_timesteps - 1
-    count = len(clean)
-    timesteps = torch.randint(0, last + 1, (count,), generator=generator)
-    chosen = torch.rand(count, generator=generator) < options.last_timestep_fraction
-    timesteps = torch.where(chosen, last, timesteps).to(clean.device)
-    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-    at_last = timesteps == last
+    timesteps, noise = drawn.timesteps.to(clean.device), drawn.noise.to(clean.device)
+    at_last = timesteps == scheduler.config.num_train_timesteps - 1
     if not options.last_timestep_noise:
-        noise[at_last] = 0
+        noise = noise * ~at_last[:, None, None, None]
     return NoisyBatch(
         noisy=scheduler.add_noise(clean, noise, timesteps),
         timesteps=timesteps,
@@ -75,8 +69,7 @@ class VelocityLoss(torch.nn.Module):
         return loss
 
     @torch.no_grad()
-    def one_step_psnr(self, predicted: torch.Tensor, batch: NoisyBatch) -> float:
+    def one_step_psnr(self, predicted: torch.Tensor, batch: NoisyBatch) -> torch.Tensor:
         """PSNR in dB of one-step predictions within the span of the autoencoder; NaN without a last timestep."""
         error = (predicted - batch.velocity)[batch.at_last].square().mean(dim=(0, 2, 3))
-        squared = float((error * self.variance).sum() / self.values)
-        return 10 * math.log10(4 / squared) if squared > 0 else math.nan
+        return 10 * torch.log10(4 * self.values / (error * self.variance).sum())

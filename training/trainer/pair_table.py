@@ -1,4 +1,4 @@
-"""The training pairs as arrays, and which of them each step draws."""
+"""The training pairs as arrays."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from training.dataset_index import DatasetManifest, Row
+from training.trainer.mirroring import mirror_instruction
+
+NO_MIRROR = -1
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,9 @@ class PairTable:
         frames: the distinct frames, JPEG files.
         current, future: per pair, its frames as indices into `frames`; int64 (P,).
         task: per pair, the index of its task; int64 (P,).
-        instructions: the distinct instructions.
+        instructions: the distinct instructions, then the mirrored ones that are not among them.
         choices: per pair, the indices of the instructions that describe its episode.
+        mirrored: per instruction that a pair may draw, the index of its mirror image or `NO_MIRROR`; int64.
     """
 
     frames: list[Path]
@@ -30,6 +34,7 @@ class PairTable:
     task: np.ndarray
     instructions: list[str]
     choices: list[np.ndarray]
+    mirrored: np.ndarray
 
     def __len__(self) -> int:
         return len(self.current)
@@ -55,8 +60,18 @@ def hold_out_episodes(rows: Sequence[Row], per_task: int) -> tuple[list[Row], li
     return kept, [row for row in rows if (row.task, row.episode) in held_out]
 
 
-def make_pair_table(rows: Sequence[Row], manifest: DatasetManifest) -> PairTable:
-    """Indexes the rows. An episode's pairs share all of its "seen" phrasings, not only the one in each row."""
+def choose_samples(rows: Sequence[Row], count: int | None, seed: int) -> list[Row]:
+    """`count` of the rows, drawn at random, in their order; all of them for None or a count that is too large."""
+    if count is None or count >= len(rows):
+        return list(rows)
+    return [rows[index] for index in np.sort(np.random.default_rng(seed).permutation(len(rows))[:count])]
+
+
+def make_pair_table(rows: Sequence[Row], manifest: DatasetManifest, mirror: bool = False) -> PairTable:
+    """Indexes the rows. An episode's pairs share all of its "seen" phrasings, not only the one in each row.
+
+    With `mirror`, also the mirrored instructions, for those that have one.
+    """
     frame_index: dict[Path, int] = {}
     instruction_index: dict[str, int] = {}
     task_index = {task: number for number, task in enumerate(sorted({row.task for row in rows}))}
@@ -74,26 +89,13 @@ def make_pair_table(rows: Sequence[Row], manifest: DatasetManifest) -> PairTable
         future=np.array([frame_index.setdefault(row.edited_image, len(frame_index)) for row in rows]),
         task=np.array([task_index[row.task] for row in rows]),
         frames=list(frame_index),
-        instructions=list(instruction_index),
         choices=pair_choices,
+        mirrored=_index_mirrored(instruction_index, mirror),
+        instructions=list(instruction_index),
     )
 
 
-class BatchSampler:
-    """Draws each step's pairs as a function of (seed, step, process) alone, so that a resumed run draws the same."""
-
-    def __init__(self, table: PairTable, batch_size: int, seed: int, process: int = 0, balance_tasks: bool = True):
-        self.table, self.batch_size, self.seed, self.process = table, batch_size, seed, process
-        self.groups = (
-            [np.flatnonzero(table.task == task) for task in np.unique(table.task)]
-            if balance_tasks
-            else [np.arange(len(table))]
-        )
-
-    def draw(self, step: int) -> tuple[np.ndarray, np.ndarray, int]:
-        """Pairs (B,), their instructions (B,), and a seed for the step's noise."""
-        random = np.random.default_rng([self.seed, self.process, step])
-        groups = random.integers(len(self.groups), size=self.batch_size)
-        pairs = np.array([random.choice(self.groups[group]) for group in groups])
-        instructions = np.array([random.choice(self.table.choices[pair]) for pair in pairs])
-        return pairs, instructions, int(random.integers(2**62))
+def _index_mirrored(index: dict[str, int], mirror: bool) -> np.ndarray:
+    """Adds the mirrored instructions to the index; returns, for those that were there, where each one's is."""
+    mirrored = [mirror_instruction(text) if mirror else None for text in list(index)]
+    return np.array([NO_MIRROR if text is None else index.setdefault(text, len(index)) for text in mirrored])

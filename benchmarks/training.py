@@ -1,0 +1,204 @@
+"""How fast a training step is, and what memory it takes, beside the step of diffusers' InstructPix2Pix script.
+
+python -m benchmarks.training --dataset DIR --out DIR [--recipe training/recipes/small.yaml] [KEY=VALUE ...]
+
+Both train the same weights on the same samples in the same precision, in turns, in one process. The other step is
+written anew from the script's mathematics (benchmarks/reference_step.py): it reads and encodes both frames and the
+instruction in every step, in the thread that trains, and updates with AdamW as the script does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
+
+# isort: split
+import numpy as np
+import psutil
+import torch
+from accelerate import Accelerator
+from matplotlib.figure import Figure
+from PIL import Image
+from rich.console import Console
+from rich.table import Column, Table
+from tqdm import tqdm
+
+from benchmarks.floor import synchronize
+from benchmarks.memory import peak_memory
+from benchmarks.reference_step import reference_loss
+from training.evaluation.report import environment
+from training.trainer.learner import Learner
+from training.trainer.recipe import Recipe, to_dict
+from training.trainer.recipe_file import read_recipe
+from training.trainer.sampler import Noise, Sampler
+from training.trainer.session import TrainingData, load_data, make_accelerator, make_learner
+from training.trainer.trainer import Trainer
+
+OURS, REFERENCE = "training.train", "diffusers' script"
+
+
+@dataclass
+class Result:
+    """Seconds of each timed step, and the bytes by which building and running it raised the peak of memory."""
+
+    seconds: list[float] = field(default_factory=list)
+    memory: int = 0
+
+    def samples_per_second(self, batch_size: int) -> float:
+        """From the median step, which a busy moment of the machine does not move."""
+        return batch_size / statistics.median(self.seconds)
+
+
+class ReferenceTrainer:
+    """Trains a learner's UNet as the script does. Frames keep the recipe's sides, where the script's are square."""
+
+    def __init__(self, recipe: Recipe, data: TrainingData, learner: Learner, accelerator: Accelerator):
+        self.recipe, self.table, self.accelerator = recipe, data.table, accelerator
+        self.parts, self.scheduler = learner.parts, learner.scheduler
+        self.parts.unet.set_default_attn_processor()
+        for part in (self.parts.vae, self.parts.text_encoder, self.parts.unet):
+            part.to(accelerator.device)
+        self.parts.text_encoder.requires_grad_(False)
+        self.sampler = Sampler(data.table, recipe.data, recipe.seed)
+        self.optimizer = torch.optim.AdamW(self.parts.unet.parameters(), lr=1e-5, betas=recipe.optimization.betas)
+
+    def train_step(self, number: int) -> None:
+        """Does one step on the samples of this number."""
+        size, device = self.recipe.optimization.batch_size, self.accelerator.device
+        draw = self.sampler.draw(number * size, size)
+        now, future = (
+            torch.stack([self._read(self.table.frames[frame]) for frame in frames[draw.pairs]]).to(device)
+            for frames in (self.table.current, self.table.future)
+        )
+        prompts = [self.table.instructions[instruction] for instruction in draw.instructions]
+        with self.accelerator.autocast():
+            loss = reference_loss(self.parts, self.scheduler, now, future, prompts, self._noise(size), 0.05)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parts.unet.parameters(), self.recipe.optimization.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        loss.item()
+
+    def _read(self, path: Path) -> torch.Tensor:
+        image = Image.open(path).convert("RGB").resize(self.recipe.resolution[::-1])
+        return torch.tensor(2 * (np.array(image) / 255) - 1, dtype=torch.float32).permute(2, 0, 1)
+
+    def _noise(self, size: int) -> Noise:
+        device, steps = self.accelerator.device, self.scheduler.config.num_train_timesteps
+        unit = 2 ** (len(self.parts.vae.config.block_out_channels) - 1)
+        shape = size, self.parts.unet.config.out_channels, *(side // unit for side in self.recipe.resolution)
+        timesteps = torch.randint(steps, (size,), device=device)
+        noise, posterior = torch.randn(2, *shape, device=device)
+        return Noise(timesteps, noise, posterior, torch.rand(size, device=device))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0 done, 1 bad input."""
+    args = _parse(arguments)
+    try:
+        recipe = read_recipe(args.recipe, [*args.overrides, "optimization.gradient_accumulation=1"])
+        results = measure(recipe, args.dataset, args.device, args.steps, args.rounds)
+    except (ValueError, OSError) as error:
+        print(f"benchmarks.training: {error}", file=sys.stderr)
+        return 1
+    write(args.out, recipe, results)
+    Console().print(table(recipe, results))
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__.splitlines()[0])
+    parser.add_argument("--recipe", type=Path, default=Path("training/recipes/small.yaml"))
+    parser.add_argument("--dataset", type=Path, required=True, help="folder that training.build_dataset wrote")
+    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps in a round")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, in which both take turns")
+    parser.add_argument("--out", type=Path, required=True, help="folder for training.json and training.png")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as optimization.batch_size=8")
+    return parser.parse_args(arguments)
+
+
+def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int) -> dict[str, Result]:
+    """Times both steps in turns; the first step of each does not count."""
+    if recipe.run.cpu_threads is not None:
+        torch.set_num_threads(recipe.run.cpu_threads)
+    accelerator = make_accelerator(recipe.run, device)
+    data = load_data(recipe, dataset)
+    results: dict[str, Result] = {}
+    functions: list[Callable[[int], object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (OURS, REFERENCE):
+            learner = make_learner(recipe, data)  # the same weights: they follow from the recipe's seed
+            learner.prepare(data.table, Path(folder), accelerator)
+            before = psutil.Process().memory_info().rss if accelerator.device.type == "cpu" else 0
+            with peak_memory(accelerator.device) as memory:
+                functions.append(_step_function(name, recipe, data, learner, accelerator, Path(folder)))
+                functions[-1](0)
+            results[name] = Result(memory=memory.peak - before)
+        for turn in tqdm(range(2 * rounds), desc="rounds", unit="turn"):
+            for number in range(turn // 2 * steps, turn // 2 * steps + steps):
+                synchronize(accelerator.device)
+                started = time.perf_counter()
+                functions[turn % 2](number)
+                synchronize(accelerator.device)
+                list(results.values())[turn % 2].seconds.append(time.perf_counter() - started)
+    return results
+
+
+def _step_function(
+    name: str, recipe: Recipe, data: TrainingData, learner: Learner, accelerator: Accelerator, folder: Path
+) -> Callable[[int], object]:
+    """Does the step of a number; `Trainer` counts by itself and takes its loss to the CPU only when it logs."""
+    if name == REFERENCE:
+        return ReferenceTrainer(recipe, data, learner, accelerator).train_step
+    trainer = Trainer(recipe, accelerator, learner, data.table, folder, lambda weights, step: None, {})
+    return lambda number: trainer.train_step()
+
+
+def write(out: Path, recipe: Recipe, results: dict[str, Result]) -> None:
+    """Writes training.json and training.png."""
+    out.mkdir(parents=True, exist_ok=True)
+    facts = environment("cuda" if torch.cuda.is_available() else "cpu") | {"load_average": os.getloadavg()}
+    content = {"environment": facts, "recipe": to_dict(recipe)}
+    content["results"] = {name: asdict(result) for name, result in results.items()}
+    (out / "training.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    size = recipe.optimization.batch_size
+    figure = Figure(figsize=(8, 2.6), layout="constrained")
+    speed, memory = figure.subplots(1, 2, sharey=True)
+    names, colours = list(results), ("tab:blue", "tab:gray")
+    bars = speed.barh(names, [result.samples_per_second(size) for result in results.values()], color=colours)
+    speed.bar_label(bars, fmt="%.1f", padding=3)
+    speed.set(xlabel="samples per second", title=f"{recipe.name}, batch {size}, {recipe.run.mixed_precision}")
+    bars = memory.barh(names, [result.memory / 2**20 for result in results.values()], color=colours)
+    memory.bar_label(bars, fmt="%.0f", padding=3)
+    memory.set(xlabel="peak memory [MiB]")
+    for axis in (speed, memory):
+        axis.margins(x=0.2)
+    speed.invert_yaxis()
+    figure.savefig(out / "training.png", dpi=110)
+
+
+def table(recipe: Recipe, results: dict[str, Result]) -> Table:
+    """The results for the terminal."""
+    size = recipe.optimization.batch_size
+    columns = (Column(name, justify="right") for name in ("samples/s", "x script", "MiB"))
+    rows = Table("step", *columns, title=f"{recipe.name}, batch {size}, {recipe.run.mixed_precision}")
+    script = results[REFERENCE].samples_per_second(size)
+    for name, result in results.items():
+        speed = result.samples_per_second(size)
+        rows.add_row(name, f"{speed:.1f}", f"{speed / script:.2f}", f"{result.memory / 2**20:,.0f}")
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

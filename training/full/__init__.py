@@ -1,0 +1,1 @@
+"""Training from published weights: Stable Diffusion and InstructPix2Pix, the UNet or adapters in it."""

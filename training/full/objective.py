@@ -1,0 +1,99 @@
+"""The denoising objective of InstructPix2Pix, on cached latents.
+
+With epsilon and no weighting it is, number for number, the step of diffusers'
+examples/instruct_pix2pix/train_instruct_pix2pix.py (arXiv 2211.09800, section 3.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler
+
+from training.trainer.recipe import Diffusion
+from training.trainer.sampler import Noise
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cached values and random numbers of a batch.
+
+    Attributes:
+        mean, std: the posterior of the future frame's latents, (N, C, h, w), without the scaling factor.
+        current: the mode of the current frame's latents, (N, C, h, w), likewise.
+        text: the instructions' embeddings (N, L, D).
+        empty: the empty instruction's embedding (1, L, D).
+        noise: the random numbers.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+    current: torch.Tensor
+    text: torch.Tensor
+    empty: torch.Tensor
+    noise: Noise
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """Inputs of the UNet, (N, 2 C, h, w), (N,) and (N, L, D), its target (N, C, h, w) and the samples' weights (N,)."""
+
+    sample: torch.Tensor
+    timesteps: torch.Tensor
+    text: torch.Tensor
+    target: torch.Tensor
+    weights: torch.Tensor
+
+
+def make_denoising(
+    batch: Batch, scheduler: DDPMScheduler | DDIMScheduler, scaling_factor: float, options: Diffusion
+) -> Denoising:
+    """Noises the future frame's latents and leaves out conditions.
+
+    The target is sampled from the posterior and scaled; the condition is the mode, not scaled, as the pipeline has it.
+    """
+    drawn = batch.noise
+    clean = (batch.mean + batch.std * drawn.posterior) * scaling_factor
+    noisy = scheduler.add_noise(clean, drawn.noise, drawn.timesteps)
+    if options.prediction_type == "epsilon":
+        target = drawn.noise
+    else:
+        target = scheduler.get_velocity(clean, drawn.noise, drawn.timesteps)
+    text, current = drop_conditions(batch, options.conditioning_dropout)
+    weights = timestep_weights(drawn.timesteps, scheduler, options)
+    return Denoising(torch.cat([noisy, current], dim=1), drawn.timesteps, text, target, weights)
+
+
+def drop_conditions(batch: Batch, probability: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Text and image conditions, with those of some samples left out: of a number r in [0, 1) for each sample, text
+    below 2 p and image from p to 3 p, so that only text, both, and only image go with probability p each."""
+    number = batch.noise.dropout
+    without_text = number < 2 * probability
+    without_image = (number >= probability) & (number < 3 * probability)
+    text = torch.where(without_text[:, None, None], batch.empty, batch.text)
+    return text, batch.current * ~without_image[:, None, None, None]
+
+
+def timestep_weights(
+    timesteps: torch.Tensor, scheduler: DDPMScheduler | DDIMScheduler, options: Diffusion
+) -> torch.Tensor:
+    """The weights of samples, (N,): ones, or min-SNR-gamma (arXiv 2303.09556, section 3.4).
+
+    A clean sample's error weighs min(SNR, gamma) there; divided by SNR it is epsilon's, by SNR + 1 v's. The last
+    timestep of a schedule with zero terminal SNR would get no weight at all; it gets 1, plain regression, because that
+    is where sampling begins, and ends if it has one step.
+    """
+    if options.min_snr_gamma is None:
+        return torch.ones(len(timesteps), device=timesteps.device)
+    signal = scheduler.alphas_cumprod.to(timesteps.device)[timesteps].double()
+    ratio = signal / (1 - signal)
+    divisor = ratio if options.prediction_type == "epsilon" else ratio + 1
+    weights = ratio.clamp(max=options.min_snr_gamma) / divisor
+    return torch.where(signal == 0, 1.0, weights).float()
+
+
+def weighted_loss(predicted: torch.Tensor, denoising: Denoising) -> torch.Tensor:
+    """Mean squared error, in float32, each sample with its weight."""
+    errors = (predicted.float() - denoising.target.float()).square().mean(dim=(1, 2, 3))
+    return (errors * denoising.weights).mean()

@@ -1,0 +1,115 @@
+"""Published weights as a start: Stable Diffusion or InstructPix2Pix, by folder or hub id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from framepred_ros.checkpoint import resolve_checkpoint
+from training.trainer.learner import Parts
+from training.trainer.recipe import Diffusion
+
+
+class WeightsError(ValueError):
+    """The weights cannot be had, or are not what training can start from; the message says what to do."""
+
+
+def find_weights(name: str) -> Path:
+    """The folder of weights that are named by a folder or by a hub id, downloaded if need be.
+
+    Raises:
+        WeightsError: there is no such folder, and the hub does not give them.
+    """
+    try:
+        folder = resolve_checkpoint(name)
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"model.weights: {error}. On a machine with a network, `hf download {name} --local-dir DIR` fetches them; "
+            "then say model.weights=DIR"
+        ) from error
+    missing = [
+        part for part in ("vae", "text_encoder", "tokenizer", "unet", "scheduler") if not (folder / part).is_dir()
+    ]
+    if missing:
+        raise WeightsError(f"model.weights: {folder} lacks {', '.join(missing)}/ of diffusers' layout; copy it whole")
+    return folder
+
+
+def load_parts(folder: Path) -> Parts:
+    """Loads the models of a folder, the UNet with eight input channels.
+
+    Raises:
+        WeightsError: files are missing, damaged, no safetensors, or of other models.
+    """
+    options = {"use_safetensors": True, "local_files_only": True, "dtype": torch.float32}
+    try:
+        parts = Parts(
+            AutoencoderKL.from_pretrained(folder, subfolder="vae", **options).eval().requires_grad_(False),
+            CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", **options).eval().requires_grad_(False),
+            CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer", local_files_only=True),
+            UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **options),
+        )
+    except Exception as error:  # damaged files surface as whatever the library that reads them raises
+        raise WeightsError(f"model.weights: {folder} cannot be loaded: {error}") from error
+    # A folder without the tokenizer's settings would pad to a length of 1e30.
+    length = parts.text_encoder.config.max_position_embeddings
+    parts.tokenizer.model_max_length = min(parts.tokenizer.model_max_length, length)
+    widen_input(parts.unet, parts.vae.config.latent_channels)
+    return parts
+
+
+def widen_input(unet: UNet2DConditionModel, latent_channels: int) -> None:
+    """Widens the UNet's first convolution, in place, from noisy latents to noisy latents and the current frame's.
+
+    The new weights are zero, so that the wider UNet computes at first what the narrow one did (arXiv 2211.09800,
+    section 3.2). The bias is kept with the old weights: the UNet's output would change without it. A UNet that is wide
+    already stays as it is.
+
+    Raises:
+        WeightsError: the UNet takes neither one nor two frames' latents.
+    """
+    if unet.config.in_channels == 2 * latent_channels:
+        return
+    if unet.config.in_channels != latent_channels:
+        raise WeightsError(
+            f"model.weights: the UNet takes {unet.config.in_channels} channels; training starts from {latent_channels} "
+            f"(Stable Diffusion) or {2 * latent_channels} (InstructPix2Pix)"
+        )
+    narrow = unet.conv_in
+    wide = torch.nn.Conv2d(
+        2 * latent_channels, narrow.out_channels, narrow.kernel_size, narrow.stride, narrow.padding
+    ).to(narrow.weight)
+    with torch.no_grad():
+        wide.weight.zero_()
+        wide.weight[:, :latent_channels] = narrow.weight
+        wide.bias.copy_(narrow.bias)
+    unet.conv_in = wide
+    unet.register_to_config(in_channels=2 * latent_channels)
+
+
+def load_scheduler(folder: Path, options: Diffusion) -> DDPMScheduler | DDIMScheduler:
+    """The noise schedule of the weights: DDPM, or, where its last timestep is to be pure noise, DDIM rescaled for it.
+
+    Neither clips: latents go beyond 1, which DDPM's default would cut off.
+    """
+    if not options.zero_terminal_snr:
+        return DDPMScheduler.from_pretrained(
+            folder,
+            subfolder="scheduler",
+            prediction_type=options.prediction_type,
+            clip_sample=False,
+            rescale_betas_zero_snr=False,
+        )
+    return DDIMScheduler.from_pretrained(
+        folder,
+        subfolder="scheduler",
+        prediction_type=options.prediction_type,
+        clip_sample=False,
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",  # sampling starts at the timestep that is pure noise
+        set_alpha_to_one=True,
+        steps_offset=0,
+    )

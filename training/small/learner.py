@@ -1,0 +1,152 @@
+"""The small model in training: text encoder and UNet jointly, on cached latents of the linear autoencoder."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from diffusers.models.attention_processor import AttnProcessor
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+
+from framepred_ros.patch_autoencoder import PatchAutoencoder
+from framepred_ros.predictor import coarse_channels
+from training.small.autoencoder import fit_patch_autoencoder
+from training.small.loss import VelocityLoss, add_noise
+from training.small.model import build_pipeline, build_scheduler, build_text_encoder, build_unet
+from training.small.tokenizer import train_tokenizer
+from training.trainer.latent_cache import cache_latents, tokenize
+from training.trainer.learner import Parts
+from training.trainer.pair_table import PairTable
+from training.trainer.recipe import Recipe, SmallModel
+from training.trainer.sampler import Draw, Noise, draw_noise
+
+
+class DenoisingModel(torch.nn.Module):
+    """Text encoder and UNet as one module, so that distributed training wraps and synchronises them together."""
+
+    def __init__(self, unet, text_encoder):
+        super().__init__()
+        self.unet, self.text_encoder = unet, text_encoder
+
+    def forward(
+        self, noisy: torch.Tensor, current: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor
+    ) -> torch.Tensor:
+        """Predicts v (N, C, h, w) from noisy and current latents (N, C, h, w), timesteps (N,), tokens (N, L)."""
+        embeddings = self.text_encoder(tokens)[0]
+        return self.unet(torch.cat([noisy, current], dim=1), timesteps, embeddings, return_dict=False)[0]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Latents of current and future frame (N, C, h, w), tokens (N, L), and the random numbers."""
+
+    current: torch.Tensor
+    future: torch.Tensor
+    tokens: torch.Tensor
+    noise: Noise
+
+
+class SmallLearner:
+    """See `training.trainer.learner.Learner`; a new one has random weights that follow from the recipe's seed."""
+
+    def __init__(self, recipe: Recipe, instructions: Sequence[str]):
+        self.recipe, self.options = recipe, recipe.model
+        self.scheduler = build_scheduler()
+        self.tokenizer = train_tokenizer(
+            instructions, self.options.tokenizer_merges, self.options.text_encoder.max_length
+        )
+        set_seed(recipe.seed)
+        self.latent_size = tuple(side // self.options.autoencoder.patch_size for side in recipe.resolution)
+        self.model = _build_model(self.options, self.tokenizer, self.latent_size)
+        self._template = copy.deepcopy(self.model)  # as it is before training wraps or shards it
+
+    def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:
+        """See `Learner`. The autoencoder is fitted first, unless the output folder has it."""
+        if accelerator.device.type == "cpu":
+            # PyTorch's fused attention is slow in the backward pass for such short sequences on a CPU.
+            self.model.unet.set_attn_processor(AttnProcessor())
+        self.table, self.device = table, accelerator.device
+        vae = _autoencoder(self.recipe, table, output / "autoencoder")
+        self.parts = Parts(vae, self.model.text_encoder, self.tokenizer, self.model.unet)
+        self.latents = cache_latents(
+            output / "cache", table.frames, vae, self.recipe.resolution, mirrored=self.recipe.data.mirror
+        )
+        self.tokens = tokenize(self.tokenizer, table.instructions)
+        self.velocity_loss = VelocityLoss(vae, self.options.loss).to(self.device)
+
+    def load(self, draw: Draw) -> Batch:
+        """See `Learner`."""
+        variants = draw.mirrored.astype(int)
+        current, future = (
+            torch.from_numpy(self.latents[frames[draw.pairs], variants]).float()
+            for frames in (self.table.current, self.table.future)
+        )
+        steps, last = self.scheduler.config.num_train_timesteps, self.options.loss.last_timestep_fraction
+        noise = draw_noise(draw.seeds, current.shape[1:], steps, last)
+        return Batch(current, future, self.tokens[torch.from_numpy(draw.instructions)], noise)
+
+    def loss(self, model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """See `Learner`."""
+        current, future = batch.current.to(self.device), batch.future.to(self.device)
+        clean = future - coarse_channels(current, self.options.difference_channels)
+        noisy = add_noise(clean, batch.noise, self.scheduler, self.options.loss)
+        predicted = model(noisy.noisy, current, noisy.timesteps, batch.tokens.to(self.device)).float()
+        psnr = self.velocity_loss.one_step_psnr(predicted.detach(), noisy)
+        return self.velocity_loss(predicted, noisy), {"one_step_psnr": psnr}
+
+    def inputs(self, batch_size: int) -> tuple[torch.Tensor, ...]:
+        """See `Learner`."""
+        latents = torch.zeros(batch_size, self.options.autoencoder.components, *self.latent_size)
+        tokens = torch.zeros(batch_size, self.options.text_encoder.max_length, dtype=torch.int64)
+        return latents, latents.clone(), torch.zeros(batch_size, dtype=torch.int64), tokens
+
+    def pipeline(self, weights: dict[str, torch.Tensor]):
+        """See `Learner`."""
+        model = copy.deepcopy(self._template)
+        model.load_state_dict(weights)
+        vae = copy.deepcopy(self.parts.vae).cpu()
+        return build_pipeline(vae.half(), model.text_encoder.half(), self.tokenizer, model.unet.half(), self.scheduler)
+
+    def checkpoint_settings(self) -> dict:
+        """See `Learner`."""
+        return {
+            "steps": 1,
+            "one_step_noise": self.options.loss.last_timestep_noise,
+            "prediction_target": "difference",
+            "difference_channels": self.options.difference_channels,
+        }
+
+
+def _build_model(options: SmallModel, tokenizer, latent_size: tuple[int, int]) -> DenoisingModel:
+    text_encoder = build_text_encoder(tokenizer, options.text_encoder)
+    unet = build_unet(options.unet, options.autoencoder.components, latent_size, options.text_encoder.hidden)
+    return DenoisingModel(unet, text_encoder)
+
+
+def _autoencoder(recipe: Recipe, table: PairTable, folder: Path) -> PatchAutoencoder:
+    """The fitted autoencoder, kept in `folder` so that a resumed run has exactly the same one."""
+    options = recipe.model.autoencoder
+    vae = PatchAutoencoder(patch_size=options.patch_size, latent_channels=options.components)
+    path = folder / "weights.safetensors"
+    if not path.is_file():
+        chosen = np.linspace(0, len(table) - 1, min(options.pairs, len(table))).astype(int)
+        pairs = [(table.frames[table.current[pair]], table.frames[table.future[pair]]) for pair in chosen]
+        with tqdm(total=len(pairs), desc="fitting the autoencoder", unit="pair") as bar:
+            vae = fit_patch_autoencoder(
+                pairs, recipe.resolution, options.patch_size, options.components, options.still_weight, bar.update
+            )
+        folder.mkdir(exist_ok=True)
+        # Rounded to what the checkpoint stores: the latents trained on are then those of the shipped autoencoder.
+        rounded = {name: tensor.half().float() for name, tensor in vae.state_dict().items()}
+        temporary = path.with_suffix(".tmp")
+        save_file(rounded, temporary)
+        temporary.replace(path)
+    vae.load_state_dict(load_file(path))
+    return vae.eval()

@@ -1,0 +1,76 @@
+"""The README.md of a checkpoint folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from training.dataset_index import DatasetManifest
+from training.trainer.recipe import PretrainedModel, Recipe, SmallModel
+
+
+def format_summary(summary: dict[str, Any]) -> str:
+    """The measured summary as a Markdown table, SSIM / PSNR in dB per task."""
+    lines = ["| task | pairs | prediction | copying the current frame |", "|---|---|---|---|"]
+    for name, values in [*summary["tasks"].items(), ("overall", summary["overall"])]:
+        cells = [
+            f"{values[subject]['ssim']['mean']:.3f} / {values[subject]['psnr']['mean']:.1f}"
+            for subject in ("prediction", "copy")
+        ]
+        lines.append(f"| {name} | {values['pairs']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def model_card(recipe: Recipe, manifest: DatasetManifest, summary: dict[str, Any], step: int, megabytes: float) -> str:
+    """The card: what the model does, how to run it, what it was trained on and how, and its scores."""
+    counts, kept = manifest.splits["train"], recipe.validation.episodes_per_task
+    height, width = recipe.resolution
+    optimization = recipe.optimization
+    return f"""---
+{_header(recipe.model)}
+---
+# {recipe.name}: the camera frame {manifest.horizon} steps ahead
+
+Predicts, from a robot camera's current frame and an instruction, the frame {manifest.horizon} steps
+({manifest.horizon * manifest.step_duration:g} s) later. {_origin(recipe.model)}, {megabytes:.1f} MB, working at
+{width}x{height}; `framepred.json` says how to run it.
+
+```python
+from framepred_ros import FramePredictor
+
+predictor = FramePredictor.from_pretrained("path/to/this/folder")
+future = predictor.predict(image, "hit the block with the hammer")  # uint8 RGB (H, W, 3) in and out
+```
+
+Tasks: {", ".join(manifest.tasks)}. Scenes, cameras and instructions unlike the training data's are not predicted well.
+
+## Training
+```
+python -m training.train --recipe recipe.yaml --dataset DATASET --output OUTPUT
+```
+`recipe.yaml` lies in the output folder; seed {recipe.seed}, {step} steps of
+{optimization.batch_size * optimization.gradient_accumulation} pairs on each process.
+Dataset: {counts["episodes"]} training episodes, {counts["pairs"]} pairs, split by episode with seed {manifest.seed};
+{kept} of them per task were kept for validation. The loss, and its running average over 50 steps:
+
+![Training loss](loss.png)
+
+## Measured on the validation episodes
+SSIM / PSNR in dB against the true frame {manifest.horizon} steps later, at the camera's resolution.
+The test split is not used here; `python -m training.evaluate` measures it.
+
+{format_summary(summary)}
+"""
+
+
+def _header(model: SmallModel | PretrainedModel) -> str:
+    if isinstance(model, SmallModel):
+        return "license: apache-2.0\nlibrary_name: diffusers"
+    return "license: creativeml-openrail-m\nlibrary_name: diffusers"
+
+
+def _origin(model: SmallModel | PretrainedModel) -> str:
+    if isinstance(model, SmallModel):
+        return "An InstructPix2Pix model in diffusers' layout with a linear\npatch autoencoder, trained from scratch"
+    how = "with low-rank adapters, merged into the UNet" if model.lora else "the whole UNet"
+    kind = model.diffusion.prediction_type
+    return f"InstructPix2Pix, trained on from `{model.weights}` ({how}; prediction type\n{kind})"

@@ -1,0 +1,320 @@
+"""The recipe of a training run as a tree of dataclasses; `training.trainer.recipe_file` reads and writes it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from framepred_ros.compositing import Compositing
+from training.small.model import TextEncoderSize, UNetSize
+
+MIXED_PRECISIONS = ("no", "bf16", "fp16")
+PREDICTION_TYPES = ("epsilon", "v_prediction")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """How the small model's linear patch autoencoder is fitted.
+
+    Attributes:
+        patch_size: side of a patch in pixels, a power of two.
+        components: latent channels.
+        pairs: pairs of frames to fit on, drawn evenly from the training pairs.
+        still_weight: weight of patches that do not change within the pair, relative to those that do. What does not
+            change is never redrawn, so its details are worth less.
+    """
+
+    patch_size: int = 16
+    components: int = 96
+    pairs: int = 600
+    still_weight: float = 0.1
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The small model's loss; see `training.small.loss`.
+
+    Attributes:
+        last_timestep_fraction: share of the samples at the last timestep, where one-step prediction starts; the
+            others are uniform over all timesteps.
+        last_timestep_noise: feed noise at the last timestep, as diffusion does. Without it the UNet gets zeros there
+            and need not learn to ignore noise that says nothing; one-step prediction then starts from zeros too.
+        channel_weight_power: latent channel k weighs std_k to this power in the squared error; 2 is pixel error.
+        l1_weight: weight of the absolute pixel error beside the squared one; it favours sharp edges over blurred ones.
+    """
+
+    last_timestep_fraction: float = 0.85
+    last_timestep_noise: bool = False
+    channel_weight_power: float = 2.0
+    l1_weight: float = 0.0
+
+    def __post_init__(self):
+        _check_share(self, "last_timestep_fraction")
+
+
+@dataclass(frozen=True)
+class SmallModel:
+    """A small model from scratch: tokenizer, linear autoencoder, text encoder and UNet.
+
+    Attributes:
+        tokenizer_merges: most byte-pair merges to learn from the instructions.
+        difference_channels: leading latent channels predicted as a change from the current frame, null for all; see
+            `framepred_ros.checkpoint.CheckpointInfo`.
+    """
+
+    kind: str = "small"
+    tokenizer_merges: int = 400
+    difference_channels: int | None = None
+    autoencoder: Autoencoder = field(default_factory=Autoencoder)
+    text_encoder: TextEncoderSize = field(default_factory=TextEncoderSize)
+    unet: UNetSize = field(default_factory=UNetSize)
+    loss: Loss = field(default_factory=Loss)
+
+    @property
+    def pixels_per_latent(self) -> int:
+        """Sides of the resolution must be multiples of this."""
+        return self.autoencoder.patch_size
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """The denoising objective of a pretrained model; see `training.full.objective`.
+
+    Attributes:
+        prediction_type: epsilon or v_prediction.
+        zero_terminal_snr: rescale the noise schedule so that its last timestep is pure noise (arXiv 2305.08891).
+        min_snr_gamma: weigh timesteps by min(SNR, gamma) (arXiv 2303.09556), null for equal weights.
+        conditioning_dropout: p of InstructPix2Pix (arXiv 2211.09800, section 3.2.1): only the instruction is left out
+            with this probability, only the image, and both.
+        last_timestep_fraction: share of the samples at the last timestep; the others are uniform over all timesteps.
+    """
+
+    prediction_type: str = "epsilon"
+    zero_terminal_snr: bool = False
+    min_snr_gamma: float | None = None
+    conditioning_dropout: float = 0.05
+    last_timestep_fraction: float = 0.0
+
+    def __post_init__(self):
+        _check_choice(self, "prediction_type", PREDICTION_TYPES)
+        _check_share(self, "last_timestep_fraction")
+        if not 0 <= self.conditioning_dropout <= 1 / 3:
+            raise ValueError(f"conditioning_dropout must be between 0 and 1/3, not {self.conditioning_dropout}")
+        if self.min_snr_gamma is not None:
+            _check_positive(self, "min_snr_gamma")
+        if self.zero_terminal_snr and self.prediction_type == "epsilon":
+            raise ValueError(
+                "zero_terminal_snr needs prediction_type v_prediction: pure noise says nothing about a frame"
+            )
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters (arXiv 2106.09685) of all attention layers. `alpha / rank` scales what they add."""
+
+    rank: int = 32
+    alpha: float = 32.0
+
+    def __post_init__(self):
+        _check_positive(self, "rank", "alpha")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the checkpoint is run, in validation and afterwards: sampling steps, and scales of guidance, 1 for none."""
+
+    steps: int = 100
+    guidance_scale: float = 7.5
+    image_guidance_scale: float = 1.5
+
+
+@dataclass(frozen=True)
+class PretrainedModel:
+    """A UNet trained on from published weights; autoencoder and text encoder stay as they are.
+
+    Attributes:
+        weights: a folder in diffusers' layout, or a hub id. A UNet of four input channels is widened to eight.
+        lora: train adapters instead of the whole UNet; null trains the UNet.
+    """
+
+    kind: str = "pretrained"
+    weights: str = "timbrooks/instruct-pix2pix"
+    diffusion: Diffusion = field(default_factory=Diffusion)
+    lora: Lora | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+    @property
+    def pixels_per_latent(self) -> int:
+        """Sides of the resolution must be multiples of this: Stable Diffusion's autoencoder halves three times."""
+        return 8
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which samples are drawn.
+
+    Attributes:
+        balance_tasks: draw every task equally often; otherwise every pair once an epoch, in a new order each time.
+        mirror: mirror every other pair, with the sides in its instruction swapped; a pair whose instruction has no
+            sure mirror image stays as it is (`training.trainer.mirroring`).
+        max_samples: train on this many pairs, chosen at random; null for all.
+    """
+
+    balance_tasks: bool = True
+    mirror: bool = False
+    max_samples: int | None = None
+
+    def __post_init__(self):
+        if self.max_samples is not None:
+            _check_positive(self, "max_samples")
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """AdamW with linear warm-up, then a schedule, and an average of the weights.
+
+    Attributes:
+        max_steps: length of the run and of the schedule, in optimiser steps; null where `epochs` says it.
+        epochs: length in passes over the pairs; null where `max_steps` says it.
+        batch_size: samples of one pass on each process.
+        gradient_accumulation: passes a step.
+        schedule: constant, or cosine: half a cosine down to `final_learning_rate_ratio`.
+        gradient_clip: largest norm of the gradient.
+        ema_decay, ema_power: at step n the average keeps min(ema_decay, 1 - (1 + n) ** -ema_power) of itself. A null
+            `ema_decay` is no average.
+    """
+
+    max_steps: int | None = None
+    epochs: float | None = None
+    batch_size: int = 16
+    gradient_accumulation: int = 1
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    final_learning_rate_ratio: float = 0.02
+    warmup_steps: int = 200
+    weight_decay: float = 0.01
+    betas: tuple[float, ...] = (0.9, 0.99)
+    gradient_clip: float = 1.0
+    ema_decay: float | None = 0.999
+    ema_power: float = 0.75
+
+    def __post_init__(self):
+        if (self.max_steps is None) == (self.epochs is None):
+            raise ValueError("one of max_steps and epochs must be given, and the other null")
+        length = "max_steps" if self.epochs is None else "epochs"
+        _check_positive(self, length, "batch_size", "gradient_accumulation", "learning_rate", "gradient_clip")
+        _check_choice(self, "schedule", SCHEDULES)
+        if len(self.betas) != 2:
+            raise ValueError(f"betas must be two numbers, not {list(self.betas)}")
+
+    def steps(self, pairs: int, processes: int) -> int:
+        """Optimiser steps of a whole run over so many pairs on so many processes."""
+        if self.max_steps is not None:
+            return self.max_steps
+        return math.ceil(self.epochs * pairs / (self.batch_size * self.gradient_accumulation * processes))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run may change without changing what is learned; a resumed run may differ in these.
+
+    Attributes:
+        mixed_precision: no, bf16, or fp16 with a gradient scaler (GPUs only).
+        gradient_checkpointing: compute activations again in the backward pass instead of keeping them.
+        compile: compile the UNet with torch.compile.
+        cpu_threads: threads of each process, null for PyTorch's choice. On a machine that also does other work, one
+            thread is many times faster than two: a thread that lost its core keeps all others spinning.
+        max_minutes: stop in time, saved; the schedule does not change. Null is no limit.
+        save_every: steps between saved states, which is how much work a crash may cost.
+        keep_states: how many of the newest states are kept.
+        validate_every: steps between validations, each of which also writes the checkpoint folder.
+        log_every: steps between writes of the log and of the progress bar's numbers.
+    """
+
+    mixed_precision: str = "bf16"
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    cpu_threads: int | None = None
+    max_minutes: float | None = None
+    save_every: int = 250
+    keep_states: int = 2
+    validate_every: int = 1000
+    log_every: int = 20
+
+    def __post_init__(self):
+        _check_choice(self, "mixed_precision", MIXED_PRECISIONS)
+        _check_positive(self, "save_every", "keep_states", "validate_every", "log_every")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Held-out training episodes.
+
+    Attributes:
+        episodes_per_task: episodes of each task that are never trained on.
+        pairs_per_task: how many of their pairs are scored, evenly drawn and the same every time.
+        image: a picture that is predicted besides, with the first pair's instruction: a path, or one within the
+            dataset folder; null for none.
+    """
+
+    episodes_per_task: int = 2
+    pairs_per_task: int = 8
+    image: str | None = None
+
+    def __post_init__(self):
+        _check_positive(self, "episodes_per_task", "pairs_per_task")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole training run. `resolution` is (height, width) in pixels; a null `compositing` publishes frames whole."""
+
+    name: str = "small"
+    seed: int = 0
+    resolution: tuple[int, ...] = (240, 320)
+    model: SmallModel | PretrainedModel = field(default_factory=SmallModel)
+    data: Data = field(default_factory=Data)
+    optimization: Optimization = field(default_factory=lambda: Optimization(max_steps=10000))
+    validation: Validation = field(default_factory=Validation)
+    compositing: Compositing | None = field(default_factory=Compositing)
+    run: Run = field(default_factory=Run)
+
+    def __post_init__(self):
+        unit = self.model.pixels_per_latent
+        if len(self.resolution) != 2 or any(side <= 0 or side % unit for side in self.resolution):
+            raise ValueError(f"resolution must be [height, width], multiples of {unit}, not {list(self.resolution)}")
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change when a run is resumed: everything but `run`, `compositing` and the run's length."""
+        values = to_dict(self)
+        del values["run"], values["compositing"], values["optimization"]["max_steps"], values["optimization"]["epochs"]
+        return values
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain dictionaries, lists, numbers and strings."""
+    return _plain(asdict(recipe))
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _check_positive(options, *names: str) -> None:
+    for name in names:
+        if not getattr(options, name) > 0:
+            raise ValueError(f"{name} must be more than 0, not {getattr(options, name)}")
+
+
+def _check_choice(options, name: str, choices: tuple[str, ...]) -> None:
+    if getattr(options, name) not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(options, name)!r}")
+
+
+def _check_share(options, name: str) -> None:
+    if not 0 <= getattr(options, name) <= 1:
+        raise ValueError(f"{name} must be between 0 and 1, not {getattr(options, name)}")

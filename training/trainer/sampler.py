@@ -1,0 +1,91 @@
+"""Which samples each step draws, and their noise: functions of (seed, sample number) alone.
+
+Samples are numbered through the whole run. A resumed run therefore draws what an uninterrupted one would have, and so
+do two processes, one process with twice the batch, and one that accumulates two batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from training.trainer.pair_table import NO_MIRROR, PairTable
+from training.trainer.recipe import Data
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Drawn samples: pairs, instructions, whether mirrored, and a seed for the noise of each; (B,) each."""
+
+    pairs: np.ndarray
+    instructions: np.ndarray
+    mirrored: np.ndarray
+    seeds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The random numbers of a batch, float32 on the CPU.
+
+    Attributes:
+        timesteps: int64 (N,).
+        noise: standard normal (N, C, h, w), to be removed again by the model.
+        posterior: standard normal (N, C, h, w), to sample the autoencoder's posterior.
+        dropout: uniform in [0, 1), (N,).
+    """
+
+    timesteps: torch.Tensor
+    noise: torch.Tensor
+    posterior: torch.Tensor
+    dropout: torch.Tensor
+
+
+class Sampler:
+    """Draws samples by their number."""
+
+    def __init__(self, table: PairTable, data: Data, seed: int):
+        self.table, self.data, self.seed = table, data, seed
+        self._groups = [np.flatnonzero(table.task == task) for task in np.unique(table.task)]
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    def draw(self, first: int, count: int) -> Draw:
+        """The samples from number `first` on."""
+        return Draw(*(np.array(column) for column in zip(*map(self._sample, range(first, first + count)), strict=True)))
+
+    def _sample(self, number: int) -> tuple[int, int, bool, int]:
+        random = np.random.default_rng([self.seed, number])
+        if self.data.balance_tasks:
+            pair = random.choice(self._groups[random.integers(len(self._groups))])
+        else:
+            epoch, position = divmod(number, len(self.table))
+            pair = self._order(epoch)[position]
+        instruction = random.choice(self.table.choices[pair])
+        image = self.table.mirrored[instruction]
+        mirrored = image != NO_MIRROR and random.random() < 0.5
+        return pair, image if mirrored else instruction, mirrored, random.integers(2**62)
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.table))
+
+
+def draw_noise(seeds: np.ndarray, shape: tuple[int, ...], timesteps: int, last_fraction: float) -> Noise:
+    """Draws the noise of samples on the CPU, so that a sample is the same on every device and in every batch.
+
+    Args:
+        seeds: of each sample.
+        shape: (C, h, w) of the latents.
+        timesteps: number of timesteps of the noise schedule.
+        last_fraction: share of the samples that are at the last timestep; the others are uniform over all.
+    """
+    columns = []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(int(seed))
+        timestep = torch.randint(timesteps, (), generator=generator)
+        at_last = torch.rand((), generator=generator) < last_fraction
+        dropout = torch.rand((), generator=generator)
+        noise, posterior = torch.randn(2, *shape, generator=generator)
+        columns.append((torch.where(at_last, timesteps - 1, timestep), noise, posterior, dropout))
+    return Noise(*(torch.stack(column) for column in zip(*columns, strict=True)))

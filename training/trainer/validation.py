@@ -1,0 +1,139 @@
+"""Validation: the checkpoint folder is written, opened as the node opens it, and measured on held-out episodes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from safetensors import SafetensorError
+from tqdm import tqdm
+
+from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info, write_checkpoint_info
+from framepred_ros.predictor import FramePredictor
+from training.dataset_index import DatasetManifest, Row
+from training.evaluation.grid import write_grid
+from training.evaluation.measure import MeasureOptions, measure, predict_row
+from training.evaluation.pair_data import read_frame
+from training.evaluation.scores import summarize
+from training.trainer.learner import Learner
+from training.trainer.model_card import format_summary, model_card
+from training.trainer.recipe import Recipe, to_dict
+
+CHECKPOINT, BEST = "checkpoint", "checkpoint-best"
+BATCH_SIZE = 8
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Writes and measures the checkpoint of a run.
+
+    Args:
+        dataset, output: folders of the dataset and of the run.
+        rows: held-out pairs to measure on, at least one.
+        device: torch's name of the device to predict on.
+    """
+
+    recipe: Recipe
+    manifest: DatasetManifest
+    dataset: Path
+    output: Path
+    learner: Learner
+    rows: Sequence[Row]
+    device: str
+
+    def run(self, weights: dict[str, torch.Tensor], step: int) -> dict[str, Any]:
+        """Writes `checkpoint/`, `validation/step_*.png` and, if it scores best so far, `checkpoint-best/`.
+
+        Returns the measured summary (`training.evaluation.scores.summarize`).
+        """
+        temporary = self.output / f".{CHECKPOINT}.{os.getpid()}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            summary = self._write(temporary, weights, step)
+            replace_folder(temporary, self.output / CHECKPOINT)
+        except SafetensorError as error:
+            raise OSError(f"{self.output / CHECKPOINT} cannot be written: {error}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._keep_best(summary)
+        tqdm.write(f"step {step}\n{format_summary(summary)}")
+        return summary
+
+    def _write(self, folder: Path, weights: dict[str, torch.Tensor], step: int) -> dict[str, Any]:
+        self.learner.pipeline(weights).save_pretrained(folder)
+        info = self._info()
+        write_checkpoint_info(folder, info)
+        predictor = FramePredictor.from_pretrained(folder, device=self.device)
+        scores = measure(predictor, self.rows, MeasureOptions(batch_size=BATCH_SIZE)).scores
+        summary = summarize(scores)
+        write_checkpoint_info(folder, replace(info, metrics={"step": step, "validation": summary}))
+        megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+        card = model_card(self.recipe, self.manifest, summary, step, megabytes)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        if (self.output / "loss.png").is_file():
+            shutil.copy(self.output / "loss.png", folder)
+        self._draw(predictor, scores, step)
+        return summary
+
+    def _info(self) -> CheckpointInfo:
+        return CheckpointInfo(
+            resolution=self.recipe.resolution,
+            horizon=self.manifest.horizon,
+            step_duration=self.manifest.step_duration,
+            compositing=self.recipe.compositing,
+            tasks=tuple(self.manifest.tasks),
+            recipe=to_dict(self.recipe),
+            **self.learner.checkpoint_settings(),
+        )
+
+    def _draw(self, predictor: FramePredictor, scores, step: int) -> None:
+        folder = self.output / "validation"
+        folder.mkdir(exist_ok=True)
+        write_grid(
+            folder / f"step_{step:06d}.png",
+            scores,
+            lambda row: predict_row(predictor, row, MeasureOptions()),
+            f"{self.manifest.horizon} steps",
+        )
+        if self.recipe.validation.image is None:
+            return
+        image = self.dataset / self.recipe.validation.image  # an absolute path stays one
+        if not image.is_file():
+            logger.warning("validation.image %s is not there; the held-out pairs are drawn without it", image)
+            return
+        predicted = predictor.predict(read_frame(image), self.rows[0].prompt)
+        cv2.imwrite(str(folder / f"image_{step:06d}.png"), predicted[:, :, ::-1])
+
+    def _keep_best(self, summary: dict[str, Any]) -> None:
+        """Copies the checkpoint if none has scored a higher SSIM over all validation pairs."""
+        best = self.output / BEST
+        if best.is_dir() and score(summary) <= score(read_checkpoint_info(best).metrics["validation"]):
+            return
+        temporary = self.output / f".{BEST}.{os.getpid()}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(self.output / CHECKPOINT, temporary)
+        replace_folder(temporary, best)
+
+
+def score(summary: dict[str, Any]) -> float:
+    """What makes one checkpoint better than another: the mean SSIM over all validation pairs."""
+    return summary["overall"]["prediction"]["ssim"]["mean"]
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Puts a finished folder in place of an older one, with no moment at which half a folder is there."""
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
