@@ -43,8 +43,17 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     Raises:
         ValueError: wrong dtype or shape, or sizes that differ.
     """
+    return ssim_with_map(a, b)[0]
+
+
+def ssim_with_map(a: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray]:
+    """What `ssim` gives, and the similarity of each pixel's 7x7 window, averaged over channels, float (H, W).
+
+    `ssim` is the mean of the map without its outermost `SMALLEST_SIDE // 2` pixels, whose windows leave the image.
+    """
     _check(a, b)
-    return float(structural_similarity(a, b, data_range=255, channel_axis=2))
+    mean, windows = structural_similarity(a, b, data_range=255, channel_axis=2, full=True)
+    return float(mean), windows.mean(axis=2)
 
 
 def _check(a: np.ndarray, b: np.ndarray) -> None:

@@ -1,77 +1,62 @@
-"""Measure a checkpoint on a dataset: SSIM and PSNR of its predictions, beside copying and the autoencoder's ceiling.
+"""Measure a checkpoint, or pictures made elsewhere, on a dataset, beside copying and the autoencoder's ceiling.
 
 python -m training.evaluate --checkpoint DIR --dataset DIR --split test --out DIR
+
+Works the same under `accelerate launch -m training.evaluate ...` on several processes. Scores are kept in OUT/scores as
+they are made: the same command goes on where an interrupted one stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import re
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from tqdm import tqdm
-
-from training.dataset_index import DatasetManifest, Row, load_manifest, load_split
-from training.evaluation.grid import write_grid
-from training.evaluation.measure import Measurement, MeasureOptions, check_horizon, measure, predict_row
-from training.evaluation.pair_data import draw_evenly
-from training.evaluation.report import CAPTION, COLUMNS, environment, table_rows, write_results
-from training.evaluation.scores import summarize
+import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0 done, 1 bad input."""
+    """Runs the command; returns the exit status: 0 done, 1 bad input, 130 interrupted."""
     args = _parse(arguments)
     try:
-        manifest = load_manifest(args.dataset)
-        rows = draw_evenly(load_split(args.dataset, args.split), args.max_pairs)
-        predictor = _load_predictor(args)
-        check_horizon(predictor, manifest)
-        options = MeasureOptions(args.steps, args.seed, args.batch_size, args.resolution)
-        measurement = _measure(predictor, rows, options, args.workers)
-        summary = summarize(measurement.scores)
-        write_results(args.out, _facts(args, manifest, str(predictor.device)), summary, measurement)
-        _write_grid(args.out / "grid.png", predictor, manifest, options, measurement)
+        _evaluate(args)
     except (ValueError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
-    _report(summary, args.out)
+    except KeyboardInterrupt:
+        print("evaluate: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", required=True, help="checkpoint folder, or the hub id of one")
+    measured = parser.add_mutually_exclusive_group(required=True)
+    measured.add_argument("--checkpoint", help='checkpoint folder, the hub id of one, or "shipped"')
+    measured.add_argument("--predictions", type=Path, help="folder of TASK/episode{i}_frame{j}.png made elsewhere")
     parser.add_argument("--dataset", type=Path, required=True, help="folder written by training.build_dataset")
     parser.add_argument("--split", default="test", help="split of the dataset")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder for results.json, results.md, grid.png, pairs.csv"
+        "--out", type=Path, required=True, help="folder for results.json, results.md, grid.png, pairs.csv, scores/"
     )
     parser.add_argument("--max-pairs", type=int, help="pairs per task, evenly drawn (default: all)")
-    parser.add_argument("--steps", type=int, help="sampling steps (default: the checkpoint's)")
+    parser.add_argument("--steps", type=positive, help="sampling steps (default: the checkpoint's)")
     parser.add_argument("--seed", type=int, default=0, help="of the initial noise")
-    parser.add_argument("--batch-size", type=_positive, default=8, help="frames predicted at once")
+    parser.add_argument("--prompts", help='a preset ("paper") or a template such as "a robot: {prompt}"')
+    parser.add_argument("--batch-size", type=positive, default=8, help="frames predicted at once")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... or auto")
     parser.add_argument(
         "--resolution", type=_resolution, default="camera", help='"camera", or WIDTHxHEIGHT to resize all frames first'
     )
-    cores = os.cpu_count() or 1
-    parser.add_argument(
-        "--workers", type=int, default=min(8, cores // 2), help="processes that compute scores; 0: none"
-    )
+    parser.add_argument("--lpips", action="store_true", help="LPIPS too; needs the package lpips")
     return parser.parse_args(arguments)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An argument that is a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return int(text)
@@ -85,58 +70,71 @@ def _resolution(text: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _load_predictor(args: argparse.Namespace):
-    # Imported late: worker processes import this module and need no torch.
-    from framepred_ros.predictor import FramePredictor
+def _evaluate(args: argparse.Namespace) -> None:
+    # torch and diffusers take seconds to import: only once the arguments are good.
+    from training.evaluation.measure import MeasureOptions, merge, time_prediction
+    from training.evaluation.processes import this_process
+    from training.evaluation.run import Workplace, load_pairs, score_spec
+    from training.evaluation.scores import summarize
 
-    return FramePredictor.from_pretrained(args.checkpoint, device=args.device)
+    pairs = load_pairs(args.dataset, args.split, args.max_pairs)
+    options = MeasureOptions(args.steps, args.seed, args.batch_size, args.resolution, args.lpips)
+    place = Workplace(args.out / "scores", options, args.device, this_process(args.device))
+    runs = {name: score_spec(spec, pairs, place, name) for name, spec in _specs(args).items()}
+    if place.process.number:
+        return
+    scores = merge(pairs.rows, {name: values for name, (values, _) in runs.items()})
+    predictor = runs["prediction"][1]
+    results = _facts(args, pairs.manifest, getattr(predictor, "model", None))
+    results["seconds_per_prediction"] = {"single": time_prediction(predictor, pairs.rows[0], options)}
+    results["scores"] = summarize(scores)
+    _write(args.out, results, scores, predictor, pairs.manifest, options)
 
 
-def _measure(predictor, rows: list[Row], options: MeasureOptions, workers: int) -> Measurement:
-    context = multiprocessing.get_context("spawn")  # a forked copy of a process that uses torch may deadlock
-    with (
-        ProcessPoolExecutor(workers, context) if workers > 0 else nullcontext() as pool,
-        tqdm(total=len(rows), unit="pair", disable=None) as bar,
-    ):
-        return measure(predictor, rows, options, pool, bar.update)
+def _specs(args: argparse.Namespace) -> dict[str, Any]:
+    from training.evaluation.specs import AutoencoderCeilingSpec, CheckpointSpec, CopyingSpec, PicturesSpec
 
-
-def _facts(args: argparse.Namespace, manifest: DatasetManifest, device: str) -> dict[str, Any]:
+    if args.predictions:
+        return {"prediction": PicturesSpec(args.predictions), "copy": CopyingSpec()}
     return {
-        "checkpoint": str(args.checkpoint),
-        "dataset": {
-            "folder": str(args.dataset),
-            "source": manifest.source,
-            "horizon": manifest.horizon,
-            "step_duration": manifest.step_duration,
-            "split_seed": manifest.seed,
-            "pairs": manifest.splits[args.split]["pairs"],
-        },
+        "prediction": CheckpointSpec(args.checkpoint, steps=args.steps, seed=args.seed, prompts=args.prompts),
+        "copy": CopyingSpec(),
+        "reconstruction": AutoencoderCeilingSpec(args.checkpoint),
+    }
+
+
+def _facts(args: argparse.Namespace, manifest, model) -> dict[str, Any]:
+    from training.evaluation.report import dataset_facts, environment
+
+    return {
+        "checkpoint": str(args.checkpoint or args.predictions),
+        "dataset": dataset_facts(args.dataset, manifest, args.split),
         "split": args.split,
         "max_pairs_per_task": args.max_pairs,
         "resolution": list(args.resolution or manifest.image_size),
         "steps": args.steps,
         "seed": args.seed,
-        "batch_size": args.batch_size,
-        **environment(device),
+        "prompts": args.prompts,
+        **environment(str(model.device) if model else "cpu"),
     }
 
 
-def _write_grid(
-    path: Path, predictor, manifest: DatasetManifest, options: MeasureOptions, measurement: Measurement
-) -> None:
+def _write(out: Path, results: dict[str, Any], scores, predictor, manifest, options) -> None:
+    from rich.console import Console
+
+    from training.evaluation.grid import write_grid
+    from training.evaluation.measure import read_pair
+    from training.evaluation.report import console_table, results_text, write_results
+
+    def pictures_of(row):
+        pair = read_pair(row, options.size)
+        return pair.current, predictor.predict([pair])[0].picture, pair.truth
+
+    write_results(out, results, results_text(results), scores)
     horizon = f"{manifest.horizon} steps ({manifest.horizon * manifest.step_duration:g} s)"
-    write_grid(path, measurement.scores, lambda row: predict_row(predictor, row, options), horizon)
-
-
-def _report(summary: dict[str, Any], out: Path) -> None:
-    table = Table(caption=CAPTION, caption_justify="left")
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="left" if index < 2 else "right", no_wrap=True)
-    for row in table_rows(summary):
-        table.add_row(*row, end_section=row[0].endswith("episodes"))
+    write_grid(out / "grid.png", scores, pictures_of, horizon)
     console = Console()
-    console.print(table)
+    console.print(console_table(results["scores"]))
     console.print(f"Written to {out}: results.json, results.md, grid.png, pairs.csv")
 
 

@@ -3,9 +3,7 @@
 import csv
 import json
 import math
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -17,8 +15,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from training import build_dataset, evaluate
 from training.dataset_index import DatasetError, Row, load_manifest, load_split
 from training.evaluation.grid import choose_rows, write_grid
-from training.evaluation.measure import HorizonMismatchError, MeasureOptions, check_horizon, measure
+from training.evaluation.measure import HorizonMismatchError, MeasureOptions, check_horizon, measure, score_rows
 from training.evaluation.pair_data import draw_evenly, read_frame
+from training.evaluation.predictors.checkpoint import CheckpointPredictor
 from training.evaluation.scores import PairScore, standard_error, summarize
 
 HORIZON = 20
@@ -92,13 +91,11 @@ def test_scores_equal_a_loop_of_scikit_image_calls(rows):
         assert part["reconstruction"]["ssim"]["mean"] == pytest.approx(np.mean(rebuilt))
 
 
-def test_batches_and_processes_change_nothing(rows):
+def test_batches_change_nothing(rows):
     alone = measure(KnownPredictor(darker), rows, MeasureOptions(batch_size=1)).scores
-    predictor = KnownPredictor(darker)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        counted = []
-        pooled = measure(predictor, rows, MeasureOptions(batch_size=5), pool, counted.append).scores
-    assert pooled == alone
+    predictor, counted = KnownPredictor(darker), []
+    batched = score_rows(CheckpointPredictor(predictor), rows, MeasureOptions(batch_size=5), on_scored=counted.append)
+    assert batched == [score.values["prediction"] for score in alone]
     assert sum(counted) == len(rows)
     assert max(predictor.batches) == 5
 
@@ -125,7 +122,11 @@ def test_means_and_errors_by_hand():
     of_a = summary["tasks"]["a"]["prediction"]["ssim"]
     assert of_a["mean"] == pytest.approx(0.5)
     assert of_a["standard_error"] == pytest.approx(np.std([0.2, 0.4, 0.9], ddof=1) / math.sqrt(3))
-    assert summary["tasks"]["b"]["prediction"]["ssim"] == {"mean": pytest.approx(0.7), "standard_error": None}
+    assert summary["tasks"]["b"]["prediction"]["ssim"] == {
+        "mean": pytest.approx(0.7),
+        "standard_error": None,
+        "count": 1,
+    }
     assert summary["overall"]["prediction"]["ssim"]["mean"] == pytest.approx(0.55)
     assert summary["macro"]["prediction"]["ssim"]["mean"] == pytest.approx(0.6)
     assert (summary["overall"]["pairs"], summary["overall"]["episodes"]) == (4, 4)
@@ -196,7 +197,7 @@ def test_the_command_with_a_real_checkpoint(dataset, tmp_path, capsys):
     from tiny_checkpoint import make_tiny_checkpoint
 
     checkpoint = make_tiny_checkpoint(tmp_path / "checkpoint", horizon=HORIZON)
-    big = ("--resolution", "80x64", "--max-pairs", "4", "--workers", "0")  # predictors want 64 pixels a side
+    big = ("--resolution", "80x64", "--max-pairs", "4")  # predictors want 64 pixels a side
     assert run(checkpoint, dataset, tmp_path / "out", *big) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert (results["split"], results["seed"], results["resolution"]) == ("test", 0, [80, 64])

@@ -1,41 +1,31 @@
-"""Run a predictor over pairs and score what it predicts."""
+"""Run predictors over pairs and score what they predict."""
 
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from training.dataset_index import DatasetManifest, Row
+from training.evaluation.journal import Journal, row_key
 from training.evaluation.pair_data import read_frame
-from training.evaluation.scores import PairScore, score_pair
+from training.evaluation.predictors.autoencoder_ceiling import AutoencoderCeiling
+from training.evaluation.predictors.base import Pair, Predictor
+from training.evaluation.predictors.checkpoint import CheckpointPredictor
+from training.evaluation.predictors.copying import Copying
+from training.evaluation.scores import PairScore, Values, score_picture
 
 _LATENCY_CALLS = 10
-_LARGEST_BACKLOG = 64  # pictures waiting to be scored are a megabyte a pair
-
-
-class Predictor(Protocol):
-    """What evaluation uses of `framepred_ros.predictor.FramePredictor`; images are uint8 RGB (H, W, 3)."""
-
-    horizon: int
-    step_duration: float | None
-
-    def predict_batch(
-        self, images: Sequence[np.ndarray], instructions: Sequence[str], steps: int | None, seed: int | None
-    ) -> list[np.ndarray]: ...
-
-    def reconstruct(self, image: np.ndarray) -> np.ndarray: ...
 
 
 class HorizonMismatchError(ValueError):
-    """The checkpoint predicts another distance into the future than the dataset's pairs have."""
+    """A predictor looks another distance into the future than the dataset's pairs are apart."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +36,30 @@ class MeasureOptions:
     seed: int = 0
     batch_size: int = 8
     size: tuple[int, int] | None = None
+    lpips: bool = False
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Scores in the order of the rows, and times in seconds.
-
-    `seconds_per_prediction` is the median of single `predict` calls, `seconds_per_prediction_batched` the mean over
-    the batches; neither includes the first call, which warms up.
-    """
+    """Scores in the order of the rows; `seconds_per_prediction` is the median of single predictions after the first."""
 
     scores: list[PairScore]
     seconds_per_prediction: float
-    seconds_per_prediction_batched: float | None
+
+
+@dataclass(frozen=True)
+class Process:
+    """This process's place among those that share an evaluation; `wait` returns when all have called it."""
+
+    number: int = 0
+    count: int = 1
+    wait: Callable[[], None] = lambda: None
 
 
 def check_horizon(predictor: Predictor, manifest: DatasetManifest) -> None:
-    """Raises HorizonMismatchError unless the checkpoint's horizon, in steps and seconds, is the dataset's."""
+    """Raises HorizonMismatchError unless the predictor's horizon, in steps and seconds, is the dataset's or any."""
+    if predictor.horizon is None:
+        return
     if predictor.horizon != manifest.horizon:
         raise HorizonMismatchError(
             f"the checkpoint predicts {predictor.horizon} steps ahead, but the dataset's pairs are {manifest.horizon} "
@@ -76,74 +73,97 @@ def check_horizon(predictor: Predictor, manifest: DatasetManifest) -> None:
         )
 
 
-def measure(
-    predictor: Predictor,
-    rows: Sequence[Row],
-    options: MeasureOptions,
-    pool: Executor | None = None,
-    on_scored: Callable[[int], None] = lambda count: None,
-) -> Measurement:
-    """Predicts, reconstructs and scores every row.
+def checkpoint_subjects(model, options: MeasureOptions) -> dict[str, Predictor]:
+    """A checkpoint beside both references that frame its scores; `model` is a `FramePredictor`."""
+    return {
+        "prediction": CheckpointPredictor(model, options.steps, options.seed),
+        "copy": Copying(),
+        "reconstruction": AutoencoderCeiling(model),
+    }
+
+
+def measure(model, rows: Sequence[Row], options: MeasureOptions) -> Measurement:
+    """Scores of a checkpoint, of copying and of the autoencoder's ceiling; see `checkpoint_subjects`.
 
     Args:
-        predictor: see `Predictor`.
+        model: a `FramePredictor`.
         rows: at least one.
-        options: see `MeasureOptions`.
-        pool: scores pairs beside the prediction; None scores in this process.
-        on_scored: called with a number of pairs that were scored, for progress.
 
     Raises:
         DatasetError: a frame cannot be read.
     """
-    scores: list[PairScore] = []
-    backlog: deque = deque()
-    batch_seconds = []
-    for start in range(0, len(rows), options.batch_size):
-        batch = rows[start : start + options.batch_size]
-        current = [read_frame(row.input_image, options.size) for row in batch]
-        truth = [read_frame(row.edited_image, options.size) for row in batch]
-        started = time.perf_counter()
-        predicted = _predict(predictor, current, [row.prompt for row in batch], options)
-        batch_seconds.append((time.perf_counter() - started, len(batch)))
-        rebuilt = [predictor.reconstruct(frame) for frame in truth]
-        for pair in zip(batch, current, truth, predicted, rebuilt, strict=True):
-            backlog.append(pool.submit(score_pair, *pair).result if pool else _constant(score_pair(*pair)))
-        _collect(backlog, scores, _LARGEST_BACKLOG if pool else 0, on_scored)
-    _collect(backlog, scores, 0, on_scored)
-    return Measurement(scores, _latency(predictor, rows[0], options), _mean_seconds(batch_seconds[1:]))
+    subjects = checkpoint_subjects(model, options)
+    values = {name: score_rows(predictor, rows, options) for name, predictor in subjects.items()}
+    return Measurement(merge(rows, values), time_prediction(subjects["prediction"], rows[0], options))
 
 
-def predict_row(predictor: Predictor, row: Row, options: MeasureOptions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Current frame, predicted frame and true future frame of a row, each uint8 RGB (H, W, 3)."""
-    current = read_frame(row.input_image, options.size)
-    return current, _predict(predictor, [current], [row.prompt], options)[0], read_frame(row.edited_image, options.size)
+def merge(rows: Sequence[Row], values: dict[str, list[Values]]) -> list[PairScore]:
+    """Joins the values of several subjects, each in the order of `rows`."""
+    return [PairScore(row, {name: values[name][index] for name in values}) for index, row in enumerate(rows)]
 
 
-def _predict(predictor: Predictor, images: list[np.ndarray], prompts: list[str], options: MeasureOptions):
-    return predictor.predict_batch(images, prompts, steps=options.steps, seed=options.seed)
+def score_rows(
+    predictor: Predictor,
+    rows: Sequence[Row],
+    options: MeasureOptions,
+    journal: Journal | None = None,
+    on_scored: Callable[[int], None] = lambda count: None,
+    process: Process = Process(),  # noqa: B008  (frozen)
+) -> list[Values]:
+    """Predicts and scores rows, in their order.
+
+    Args:
+        journal: takes every batch's scores; rows that it holds already are not predicted again.
+        on_scored: called with a number of rows that are done, for progress.
+        process: with several, each does its part of what is left, and all return all the scores from the journal.
+    """
+    done = journal.read() if journal else {}
+    process.wait()  # nobody writes before all have read what is left to do
+    todo = [row for row in rows if row_key(row) not in done]
+    on_scored(len(rows) - len(todo))
+    share = todo[process.number :: process.count]
+    if share:
+        predictor.prepare(share, options.size)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # SciPy and OpenCV release the interpreter lock
+        for start in range(0, len(share), options.batch_size):
+            batch = share[start : start + options.batch_size]
+            scored = list(zip(batch, _score_batch(predictor, batch, options, pool), strict=True))
+            if journal:
+                journal.append(scored)
+            done |= {row_key(row): values for row, values in scored}
+            on_scored(len(batch))
+    process.wait()
+    if process.count > 1 and journal:
+        done = journal.read()
+    return [done[row_key(row)] for row in rows]
 
 
-def _constant(value: PairScore) -> Callable[[], PairScore]:
-    return lambda: value
+def read_pair(row: Row, size: tuple[int, int] | None) -> Pair:
+    """A row with its frames, resized to `size` (width, height) unless None."""
+    return Pair(row, read_frame(row.input_image, size), read_frame(row.edited_image, size))
 
 
-def _collect(backlog: deque, scores: list[PairScore], limit: int, on_scored: Callable[[int], None]) -> None:
-    """Takes finished scores, in order, until at most `limit` are outstanding."""
-    while len(backlog) > limit:
-        scores.append(backlog.popleft()())
-        on_scored(1)
+def _score_batch(
+    predictor: Predictor, rows: Sequence[Row], options: MeasureOptions, pool: ThreadPoolExecutor
+) -> list[Values]:
+    pairs = [read_pair(row, options.size) for row in rows]
+    predictions = predictor.predict(pairs)
+    scores = pool.map(lambda p, pair: score_picture(p.picture, pair, options.lpips) | p.values, predictions, pairs)
+    return list(scores)
 
 
-def _latency(predictor: Predictor, row: Row, options: MeasureOptions) -> float:
-    image = read_frame(row.input_image, options.size)
+def predict_row(model, row: Row, options: MeasureOptions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Current frame, a checkpoint's prediction and true future frame of a row, each uint8 RGB (H, W, 3)."""
+    pair = read_pair(row, options.size)
+    return pair.current, CheckpointPredictor(model, options.steps, options.seed).predict([pair])[0].picture, pair.truth
+
+
+def time_prediction(predictor: Predictor, row: Row, options: MeasureOptions) -> float:
+    """Median seconds of single predictions; the first, which warms up, does not count."""
+    pair = read_pair(row, options.size)
     seconds = []
     for _ in range(1 + _LATENCY_CALLS):
         started = time.perf_counter()
-        _predict(predictor, [image], [row.prompt], options)
+        predictor.predict([pair])
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds[1:])
-
-
-def _mean_seconds(batches: list[tuple[float, int]]) -> float | None:
-    pairs = sum(count for _, count in batches)
-    return sum(seconds for seconds, _ in batches) / pairs if pairs else None

@@ -1,25 +1,46 @@
-"""Results as files: results.json, results.md with the table, pairs.csv with the scores of every pair."""
+"""Results as files: results.json, results.md with the tables, pairs.csv with the scores of every pair."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.measure import Measurement
-from training.evaluation.scores import METRICS, SUBJECTS, PairScore
+from rich.table import Table
 
-COLUMNS = ("task", "", "SSIM", "PSNR (dB)")
+from framepred_ros.checkpoint import write_text_atomically
+from training.dataset_index import DatasetManifest
+from training.evaluation.scores import PairScore
+
+METRICS = {
+    "ssim": ("SSIM", 4),
+    "psnr": ("PSNR (dB)", 2),
+    "ssim_moving": ("SSIM, moving", 3),
+    "psnr_moving": ("PSNR, moving", 2),
+    "ssim_still": ("SSIM, still", 3),
+    "psnr_still": ("PSNR, still", 2),
+    "sharpness": ("sharpness", 2),
+    "block_error": ("block error (px)", 1),
+    "block_missing": ("block missing", 2),
+    "lpips": ("LPIPS", 3),
+    "diversity": ("diversity", 2),
+    "fallback": ("fallback", 2),
+}
+"""Heading and digits of every metric, in the order of the columns."""
+
+HEADLINE = ("ssim", "psnr")
 CAPTION = (
-    "Mean ± standard error, clustered by episode. Copy: the current frame taken as the prediction, what a prediction "
-    "must beat. Autoencoder: the true future frame after the autoencoder's round trip, the ceiling of plain decoding."
+    "Mean ± standard error, clustered by episode. Copying: the current frame taken as the prediction, what a "
+    "prediction must beat. Autoencoder ceiling: the true future frame after the autoencoder's round trip, the bound of "
+    "plain decoding."
 )
-_LABELS = {"prediction": "prediction", "copy": "copy", "reconstruction": "autoencoder"}
+_LABELS = {"copy": "copying", "reconstruction": "autoencoder ceiling"}
 _PACKAGES = ("torch", "diffusers", "transformers", "scikit-image", "opencv-python-headless", "numpy", "framepred_ros")
 
 
@@ -38,66 +59,111 @@ def environment(device: str) -> dict[str, Any]:
     return {"hardware": hardware, "versions": versions}
 
 
-def table_rows(summary: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The cells of the results table as text, row by row: three rows per task, then overall, then the tasks' mean."""
-    parts = {
-        **summary["tasks"],
-        "all pairs": summary["overall"],
-        "mean of tasks": summary["macro"],
+def dataset_facts(folder: Path, manifest: DatasetManifest, split: str) -> dict[str, Any]:
+    """What a reader must know of the data."""
+    return {
+        "folder": str(folder),
+        "source": manifest.source,
+        "horizon": manifest.horizon,
+        "step_duration": manifest.step_duration,
+        "split_seed": manifest.seed,
+        "pairs": manifest.splits[split]["pairs"],
     }
+
+
+def table_header(metrics: Sequence[str]) -> tuple[str, ...]:
+    """The cells of the results table's first row."""
+    return ("task", "", *(METRICS[metric][0] for metric in metrics))
+
+
+def table_rows(summary: dict[str, Any], metrics: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The results table as text, row by row: one per task and subject, then over all pairs, then the tasks' mean."""
+    parts = {**summary["tasks"], "all pairs": summary["overall"], "mean of tasks": summary["macro"]}
     for task, part in parts.items():
         first = iter((task, f"{part['pairs']} pairs", f"{part['episodes']} episodes"))
-        for subject in SUBJECTS:
-            yield next(first), _LABELS[subject], _cell(part[subject]["ssim"], 4), _cell(part[subject]["psnr"], 2)
+        for subject in subjects(part):
+            cells = (_cell(part[subject].get(metric), METRICS[metric][1]) for metric in metrics)
+            yield next(first, ""), _LABELS.get(subject, subject), *cells
 
 
-def write_results(out: Path, facts: dict[str, Any], summary: dict[str, Any], measurement: Measurement) -> None:
+def subjects(part: dict[str, Any]) -> list[str]:
+    """Names of what was measured, from a part of `summarize`."""
+    return [name for name in part if name not in ("pairs", "episodes")]
+
+
+def measured_metrics(summary: dict[str, Any]) -> list[str]:
+    """The metrics that some subject has, in the order of the columns."""
+    part = summary["overall"]
+    return [metric for metric in METRICS if any(metric in part[name] for name in subjects(part))]
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; all but the first two columns are aligned to the right."""
+    rule = ["---" if index < 2 else "---:" for index in range(len(header))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)) + "\n"
+
+
+def console_table(summary: dict[str, Any]) -> Table:
+    """The headline metrics for the terminal."""
+    table = Table(caption=CAPTION, caption_justify="left")
+    for index, column in enumerate(table_header(HEADLINE)):
+        table.add_column(column, justify="left" if index < 2 else "right", no_wrap=True)
+    count = len(subjects(summary["overall"]))
+    for index, row in enumerate(table_rows(summary, HEADLINE)):
+        table.add_row(*row, end_section=(index + 1) % count == 0)
+    return table
+
+
+def write_results(out: Path, results: dict[str, Any], text: str, scores: Sequence[PairScore]) -> None:
     """Writes results.json, results.md and pairs.csv into `out`, which is made if need be."""
     out.mkdir(parents=True, exist_ok=True)
-    times = {
-        "single": measurement.seconds_per_prediction,
-        "batched": measurement.seconds_per_prediction_batched,
-    }
-    results = {**facts, "seconds_per_prediction": times, "scores": summary}
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    (out / "results.md").write_text(_markdown(results), encoding="utf-8")
-    _write_pairs(out / "pairs.csv", measurement.scores)
+    write_text_atomically(out / "results.json", json.dumps(results, indent=2, default=str) + "\n")
+    write_text_atomically(out / "results.md", text)
+    write_text_atomically(out / "pairs.csv", _pairs_csv(scores))
 
 
-def _cell(value: dict[str, float | None], digits: int) -> str:
+def results_text(results: dict[str, Any]) -> str:
+    """results.md of one evaluation."""
+    dataset, hardware, summary = results["dataset"], results["hardware"], results["scores"]
+    metrics = measured_metrics(summary)
+    return f"""# {results["checkpoint"]} on the {results["split"]} split
+
+{dataset["horizon"]} steps ({dataset["horizon"] * dataset["step_duration"]:g} s) ahead, at \
+{results["resolution"][0]}x{results["resolution"][1]}. SSIM and PSNR by scikit-image on uint8 RGB. {CAPTION}
+
+{markdown_table(table_header(HEADLINE), table_rows(summary, HEADLINE))}
+{markdown_table(table_header(metrics[2:]), table_rows(summary, metrics[2:]))}
+One prediction takes {results["seconds_per_prediction"]["single"] * 1000:.0f} ms on \
+{hardware["accelerator"] or hardware["processor"]} ({hardware["cores"]} cores), \
+{results["steps"] or "the default number of"} sampling steps, seed {results["seed"]}.
+"""
+
+
+def _cell(value: dict[str, float | None] | None, digits: int) -> str:
+    if value is None:
+        return "-"
     error = value["standard_error"]
     return f"{value['mean']:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
 
 
-def _markdown(results: dict[str, Any]) -> str:
-    dataset, hardware = results["dataset"], results["hardware"]
-    lines = [
-        f"# {results['checkpoint']} on the {results['split']} split",
-        "",
-        f"{dataset['horizon']} steps ({dataset['horizon'] * dataset['step_duration']:g} s) ahead, at "
-        f"{results['resolution'][0]}x{results['resolution'][1]}. SSIM and PSNR by scikit-image on uint8 RGB. {CAPTION}",
-        "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "|---|---|---:|---:|",
-        *("| " + " | ".join(row) + " |" for row in table_rows(results["scores"])),
-        "",
-        f"One prediction takes {results['seconds_per_prediction']['single'] * 1000:.0f} ms on "
-        f"{hardware['accelerator'] or hardware['processor']} ({hardware['cores']} cores), "
-        f"{results['steps'] or 'the default number of'} sampling steps, seed {results['seed']}.",
-        "",
+def _pairs_csv(scores: Sequence[PairScore]) -> str:
+    columns = [
+        (subject, metric)
+        for subject in scores[0].values
+        for metric in METRICS
+        if any(metric in score.values[subject] for score in scores)
     ]
-    return "\n".join(lines)
-
-
-def _write_pairs(path: Path, scores: list[PairScore]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        names = [f"{subject}_{metric}" for subject in SUBJECTS for metric in METRICS]
-        writer.writerow(["task", "episode", "frame", "prompt", "phrasing", *names])
-        for score in scores:
-            row = score.row
-            values = [f"{score.values[subject][metric]:.6f}" for subject in SUBJECTS for metric in METRICS]
-            writer.writerow([row.task, row.episode, row.frame, row.prompt, row.phrasing, *values])
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(
+        ["task", "episode", "frame", "prompt", "phrasing", *(f"{name}_{metric}" for name, metric in columns)]
+    )
+    for score in scores:
+        row = score.row
+        values = [score.values[name].get(metric) for name, metric in columns]
+        cells = ["" if value is None else f"{value:.6f}" for value in values]
+        writer.writerow([row.task, row.episode, row.frame, row.prompt, row.phrasing, *cells])
+    return file.getvalue()
 
 
 def _processor() -> str:

@@ -10,32 +10,54 @@ from typing import Any
 
 import numpy as np
 
-from framepred_ros.metrics import psnr, ssim
+from framepred_ros.metrics import psnr, ssim_with_map
 from training.dataset_index import Row
+from training.evaluation.block_position import block_scores
+from training.evaluation.perceptual import lpips_distance
+from training.evaluation.predictors.base import Pair
+from training.evaluation.regions import moving_region, region_psnr, region_ssim
+from training.evaluation.sharpness import sharpness_ratio
 
-SUBJECTS = ("prediction", "copy", "reconstruction")
-"""What is compared with the true future frame: the prediction, the current frame, the autoencoder's round trip of
-the true future frame."""
-
-METRICS = ("ssim", "psnr")
+Values = dict[str, float | None]
 
 
 @dataclass(frozen=True)
 class PairScore:
-    """The scores of one pair; `values[subject][metric]`, PSNR in decibels."""
+    """The scores of one pair: `values[subject][metric]`, a subject being a predictor's name. None: not defined."""
 
     row: Row
-    values: dict[str, dict[str, float]]
+    values: dict[str, Values]
 
 
-def score_pair(
-    row: Row, current: np.ndarray, truth: np.ndarray, predicted: np.ndarray, rebuilt: np.ndarray
-) -> PairScore:
-    """Scores a prediction and both references against the true future frame; all images uint8 RGB (H, W, 3)."""
-    images = dict(zip(SUBJECTS, (predicted, current, rebuilt), strict=True))
-    return PairScore(
-        row, {name: {"ssim": ssim(image, truth), "psnr": psnr(image, truth)} for name, image in images.items()}
-    )
+def score_picture(picture: np.ndarray, pair: Pair, with_lpips: bool = False) -> Values:
+    """All metrics of a predicted frame, uint8 RGB (H, W, 3), against the pair's true future frame.
+
+    Raises:
+        ValueError: the picture is not uint8, has values that are not finite, or another size than the truth.
+    """
+    _check(picture, pair)
+    similarity, windows = ssim_with_map(picture, pair.truth)
+    moving = moving_region(pair.current, pair.truth)
+    values: Values = {"ssim": similarity, "psnr": psnr(picture, pair.truth)}
+    for name, region in (("moving", moving), ("still", ~moving)):
+        values[f"ssim_{name}"] = region_ssim(windows, region)
+        values[f"psnr_{name}"] = region_psnr(picture, pair.truth, region)
+    values["sharpness"] = sharpness_ratio(picture, pair.truth, moving)
+    values |= block_scores(picture, pair.truth)
+    if with_lpips:
+        values["lpips"] = lpips_distance(picture, pair.truth)
+    return values
+
+
+def _check(picture: np.ndarray, pair: Pair) -> None:
+    row = pair.row
+    where = f"the prediction for {row.task}, episode {row.episode}, frame {row.frame}"
+    if np.issubdtype(picture.dtype, np.floating) and not np.isfinite(picture).all():
+        raise ValueError(f"{where} has pixels that are not numbers (NaN or infinite)")
+    if picture.dtype != np.uint8:
+        raise ValueError(f"{where} has {picture.dtype} pixels, not uint8")
+    if picture.shape != pair.truth.shape:
+        raise ValueError(f"{where} has the shape {picture.shape}, the true frame {pair.truth.shape}")
 
 
 def summarize(scores: Sequence[PairScore]) -> dict[str, Any]:
@@ -43,25 +65,35 @@ def summarize(scores: Sequence[PairScore]) -> dict[str, Any]:
 
     Returns:
         {"tasks": {task: summary}, "overall": summary, "macro": summary}, a summary being
-        {"pairs": int, "episodes": int, subject: {metric: {"mean": float, "standard_error": float or None}}}.
+        {"pairs": int, "episodes": int, subject: cells}, cells being
+        {metric: {"mean": float, "standard_error": float or None, "count": int}}.
+        "count" is the number of pairs for which the metric is defined; a metric defined for none is left out.
     """
     by_task: dict[str, list[PairScore]] = defaultdict(list)
     for score in scores:
         by_task[score.row.task].append(score)
     tasks = {task: _summary(by_task[task]) for task in sorted(by_task)}
-    return {"tasks": tasks, "overall": _summary(scores), "macro": _macro(list(tasks.values()))}
+    return {"tasks": tasks, "overall": _summary(scores), "macro": _macro(list(tasks.values()), scores[0].values)}
 
 
 def _summary(scores: Sequence[PairScore]) -> dict[str, Any]:
-    episodes = np.unique([f"{score.row.task}/{score.row.episode}" for score in scores], return_inverse=True)[1]
-    summary: dict[str, Any] = {"pairs": len(scores), "episodes": int(episodes.max()) + 1}
-    for subject in SUBJECTS:
-        summary[subject] = {}
-        for metric in METRICS:
-            values = np.array([score.values[subject][metric] for score in scores])
-            error = standard_error(values, episodes)
-            summary[subject][metric] = {"mean": float(values.mean()), "standard_error": error}
+    episodes = [f"{score.row.task}/{score.row.episode}" for score in scores]
+    summary: dict[str, Any] = {"pairs": len(scores), "episodes": len(set(episodes))}
+    for subject in scores[0].values:
+        metrics = dict.fromkeys(metric for score in scores for metric in score.values[subject])
+        cells = {metric: _cell([s.values[subject].get(metric) for s in scores], episodes) for metric in metrics}
+        summary[subject] = {metric: cell for metric, cell in cells.items() if cell}
     return summary
+
+
+def _cell(values: Sequence[float | None], episodes: Sequence[str]) -> dict[str, Any] | None:
+    defined = [(value, episode) for value, episode in zip(values, episodes, strict=True) if value is not None]
+    if not defined:
+        return None
+    numbers = np.array([value for value, _ in defined])
+    clusters = np.unique([episode for _, episode in defined], return_inverse=True)[1]
+    error = standard_error(numbers, clusters)
+    return {"mean": float(numbers.mean()), "standard_error": error, "count": len(numbers)}
 
 
 def standard_error(values: np.ndarray, clusters: np.ndarray) -> float | None:
@@ -78,15 +110,18 @@ def standard_error(values: np.ndarray, clusters: np.ndarray) -> float | None:
     return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(values)
 
 
-def _macro(summaries: list[dict[str, Any]]) -> dict[str, Any]:
+def _macro(summaries: Sequence[dict[str, Any]], subjects: Sequence[str]) -> dict[str, Any]:
     macro: dict[str, Any] = {key: sum(summary[key] for summary in summaries) for key in ("pairs", "episodes")}
-    for subject in SUBJECTS:
-        macro[subject] = {}
-        for metric in METRICS:
-            cells = [summary[subject][metric] for summary in summaries]
-            errors = [cell["standard_error"] for cell in cells]
-            macro[subject][metric] = {
-                "mean": float(np.mean([cell["mean"] for cell in cells])),
-                "standard_error": None if None in errors else math.hypot(*errors) / len(errors),
-            }
+    for subject in subjects:
+        metrics = [metric for metric in summaries[0][subject] if all(metric in s[subject] for s in summaries)]
+        macro[subject] = {metric: _macro_cell([s[subject][metric] for s in summaries]) for metric in metrics}
     return macro
+
+
+def _macro_cell(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    errors = [cell["standard_error"] for cell in cells]
+    return {
+        "mean": float(np.mean([cell["mean"] for cell in cells])),
+        "standard_error": None if None in errors else math.hypot(*errors) / len(errors),
+        "count": sum(cell["count"] for cell in cells),
+    }

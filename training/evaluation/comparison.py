@@ -1,0 +1,122 @@
+"""Carries out a study: scores, then everything that is made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from training.dataset_index import Row
+from training.evaluation.bootstrap import Difference, paired_bootstrap
+from training.evaluation.comparison_text import comparison_text
+from training.evaluation.curves import CurvePoint, draw_curve
+from training.evaluation.grid import write_grid
+from training.evaluation.measure import MeasureOptions, merge, read_pair, time_prediction
+from training.evaluation.predictors.base import Predictor
+from training.evaluation.processes import this_process
+from training.evaluation.report import console_table, dataset_facts, environment, write_results
+from training.evaluation.report_page import write_report
+from training.evaluation.run import PairSet, Workplace, load_pairs, score_spec
+from training.evaluation.scores import PairScore, summarize
+from training.evaluation.study import REFERENCE, Curve, Study
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that was measured. `seconds` is the time of a single prediction per predictor."""
+
+    study: Study
+    pairs: PairSet
+    predictors: dict[str, Predictor]
+    scores: list[PairScore]
+    summary: dict[str, Any]
+    differences: dict[str, dict[str, Difference | None]]
+    seconds: dict[str, float]
+    curves: dict[str, list[CurvePoint]]
+
+
+def compare(study: Study, out: Path, device: str = "auto") -> None:
+    """Measures, and writes results.json, results.md, pairs.csv, report.html, grid.png and a picture per curve.
+
+    Raises:
+        HorizonMismatchError: a checkpoint's horizon is not the dataset's, and the study does not ignore that.
+        DatasetError, OSError, ValueError: a predictor or a dataset cannot be used; the message says why.
+    """
+    options = MeasureOptions(batch_size=study.batch_size, lpips=study.lpips)
+    place = Workplace(out / "scores", options, device, this_process(device))
+    pairs = load_pairs(study.dataset, study.split, study.pairs_per_task)
+    runs = {name: score_spec(spec, pairs, place, name, study.ignore_horizon) for name, spec in study.predictors.items()}
+    curves = {curve.title: _measure_curve(study, curve, place) for curve in study.curves}
+    if place.process.number:
+        return
+    scores = merge(pairs.rows, {name: values for name, (values, _) in runs.items()})
+    predictors = {name: predictor for name, (_, predictor) in runs.items()}
+    seconds = {name: time_prediction(each, pairs.rows[0], options) for name, each in predictors.items()}
+    summary = summarize(scores)
+    differences = _differences(scores, [name for name in predictors if name != REFERENCE])
+    _write(out, Comparison(study, pairs, predictors, scores, summary, differences, seconds, curves))
+
+
+def _differences(scores: Sequence[PairScore], names: Sequence[str]) -> dict[str, dict[str, Difference | None]]:
+    metrics = ("ssim", "psnr", "ssim_moving", "psnr_moving")
+    return {name: {metric: paired_bootstrap(scores, name, REFERENCE, metric) for metric in metrics} for name in names}
+
+
+def _measure_curve(study: Study, curve: Curve, place: Workplace) -> list[CurvePoint]:
+    points = []
+    for value in curve.values:
+        dataset = curve.values[value] if curve.vary == "dataset" else study.dataset
+        phrasing = str(value) if curve.vary == "phrasing" else None
+        pairs = load_pairs(dataset, study.split, curve.pairs_per_task or study.pairs_per_task, phrasing)
+        for name in curve.predictors:
+            spec = study.predictors[name]
+            if curve.vary in {each.name for each in fields(spec)}:
+                spec = replace(spec, **{curve.vary: value})
+            label = f"{name}, {curve.vary} {value}"
+            values, _ = score_spec(spec, pairs, place, label, study.ignore_horizon)
+            points.append(CurvePoint(value, name, summarize(merge(pairs.rows, {name: values}))["overall"]))
+    return points
+
+
+def _write(out: Path, comparison: Comparison) -> None:
+    study, pairs = comparison.study, comparison.pairs
+    results = _results(comparison)
+    write_results(out, results, comparison_text(results), comparison.scores)
+    for index, curve in enumerate(study.curves):
+        draw_curve(out / f"curve_{index + 1}.png", curve.title, curve.vary, comparison.curves[curve.title])
+
+    def pictures_of(row: Row):
+        pair = read_pair(row, None)
+        return pair.current, comparison.predictors[study.featured].predict([pair])[0].picture, pair.truth
+
+    seconds = pairs.manifest.horizon * pairs.manifest.step_duration
+    horizon = f"{pairs.manifest.horizon} steps ({seconds:g} s)"
+    write_grid(out / "grid.png", comparison.scores, pictures_of, horizon, study.featured, REFERENCE)
+    write_report(out, results, comparison.scores, comparison.predictors, study.featured, len(study.curves))
+    console = Console()
+    console.print(console_table(comparison.summary))
+    console.print(f"Written to {out}: report.html, results.json, results.md, pairs.csv and pictures")
+
+
+def _results(comparison: Comparison) -> dict[str, Any]:
+    study, pairs = comparison.study, comparison.pairs
+    model = getattr(comparison.predictors[study.featured], "model", None)
+    return {
+        "title": study.title,
+        "dataset": dataset_facts(pairs.dataset, pairs.manifest, pairs.split),
+        "split": pairs.split,
+        "pairs_per_task": study.pairs_per_task,
+        "predictors": {name: asdict(spec) for name, spec in study.predictors.items()},
+        "table_1": {name: asdict(row) for name, row in study.table_1.items()},
+        **environment(str(model.device) if model else "cpu"),
+        "seconds_per_prediction": comparison.seconds,
+        "scores": comparison.summary,
+        "differences": {
+            name: {metric: asdict(each) for metric, each in metrics.items() if each}
+            for name, metrics in comparison.differences.items()
+        },
+        "curves": {title: [asdict(point) for point in points] for title, points in comparison.curves.items()},
+    }

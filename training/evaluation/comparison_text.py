@@ -1,0 +1,88 @@
+"""results.md of a study: its tables, and the paper's Table 1 with what was measured here beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from training.evaluation.paper import OTHER_WORK, TABLE_1
+from training.evaluation.report import (
+    CAPTION,
+    HEADLINE,
+    METRICS,
+    markdown_table,
+    measured_metrics,
+    table_header,
+    table_rows,
+)
+
+TABLE_1_HEADER = ("row of Table 1", "task", "paper: SSIM / PSNR", "here: SSIM / PSNR", "here: copying")
+
+
+def table_1_rows(results: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Table 1 row by row: the paper's numbers, ours or why there are none, and copying on our data."""
+    tasks = results["scores"]["tasks"]
+    for name, by_task in TABLE_1.items():
+        entry = results["table_1"].get(name, {})
+        subject = entry.get("predictor")
+        for task, (ssim, psnr) in by_task.items():
+            if subject and task in tasks:
+                here = _scores(tasks[task][subject])
+            else:
+                here = f"not measured here: needs {entry.get('needs') or 'a study that names a predictor for it'}"
+            copying = _scores(tasks[task]["copying"]) if task in tasks else "-"
+            yield name, task, f"{ssim:.4f} / {psnr:.4f}", here, copying
+
+
+def difference_rows(results: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Per predictor and metric its gain over copying, the 95 % interval and p."""
+    for name, metrics in results["differences"].items():
+        for metric, each in metrics.items():
+            heading, digits = METRICS[metric]
+            interval = f"{each['low']:+.{digits}f} to {each['high']:+.{digits}f}"
+            p = f"{each['p']:.4f}" if each["p"] > 0.0002 else "< 0.001"
+            yield name, heading, f"{each['mean']:+.{digits}f}", interval, p
+
+
+DIFFERENCE_HEADER = ("predictor", "metric", "gain over copying", "95 % interval", "p")
+
+
+def comparison_text(results: dict[str, Any]) -> str:
+    """The whole results.md."""
+    summary, metrics = results["scores"], measured_metrics(results["scores"])
+    return f"""# {results["title"]}
+
+{facts_text(results)} {CAPTION}
+
+{markdown_table(table_header(HEADLINE), table_rows(summary, HEADLINE))}
+## Where things move, sharpness, and the red block
+
+{markdown_table(table_header(metrics[2:]), table_rows(summary, metrics[2:]))}
+## Gain over copying
+
+Paired bootstrap over episodes, all pairs.
+
+{markdown_table(DIFFERENCE_HEADER, difference_rows(results))}
+## Beside the paper's Table 1
+
+Other data, so no comparison of models: the paper's numbers are from the authors' RoboTwin renderings, ours from the
+dataset named above. {OTHER_WORK}.
+
+{markdown_table(TABLE_1_HEADER, table_1_rows(results))}"""
+
+
+def facts_text(results: dict[str, Any]) -> str:
+    """Data, split, counts and hardware in a few sentences."""
+    dataset, hardware, overall = results["dataset"], results["hardware"], results["scores"]["overall"]
+    seconds = dataset["horizon"] * dataset["step_duration"]
+    times = ", ".join(f"{name} {value * 1000:.0f}" for name, value in results["seconds_per_prediction"].items())
+    return (
+        f"{overall['pairs']} pairs from {overall['episodes']} episodes of the {results['split']} split (of "
+        f"{dataset['pairs']} pairs; split seed {dataset['split_seed']}), "
+        f"{dataset['horizon']} steps ({seconds:g} s) ahead. SSIM and PSNR by scikit-image on uint8 RGB. "
+        f"Milliseconds per prediction on {hardware['accelerator'] or hardware['processor']} ({hardware['cores']} cores): {times}."
+    )
+
+
+def _scores(part: dict[str, Any]) -> str:
+    return f"{part['ssim']['mean']:.4f} / {part['psnr']['mean']:.4f}"

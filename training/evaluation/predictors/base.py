@@ -1,0 +1,50 @@
+"""The interface of everything that evaluation measures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from training.dataset_index import Row
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of the dataset with its frames, each uint8 RGB (H, W, 3)."""
+
+    row: Row
+    current: np.ndarray
+    truth: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted frame, uint8 RGB (H, W, 3), and numbers of the predictor's own to be averaged, by name."""
+
+    picture: np.ndarray
+    values: dict[str, float] = field(default_factory=dict)
+
+
+class Predictor(ABC):
+    """Predicts the future frame of pairs.
+
+    Attributes:
+        horizon: how many steps ahead it predicts, or None where any dataset's horizon will do.
+        step_duration: seconds of a step, or None when unknown or any will do.
+    """
+
+    horizon: int | None = None
+    step_duration: float | None = None
+
+    def prepare(self, rows: Sequence[Row], size: tuple[int, int] | None) -> None:  # noqa: B027  (most need nothing)
+        """Called once before the first prediction with all rows to come and the (width, height) that frames get.
+
+        `size` is None for the dataset's own. Checks of all rows belong here, so that bad input shows at once.
+        """
+
+    @abstractmethod
+    def predict(self, pairs: Sequence[Pair]) -> list[Prediction]:
+        """One prediction per pair. Only a reference that says so looks at `Pair.truth`."""

@@ -1,0 +1,60 @@
+"""Retrieval: the future frame of the training pair whose current frame and instruction are most alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from training.dataset_index import Row
+from training.evaluation.pair_data import read_frame
+from training.evaluation.predictors.base import Pair, Prediction, Predictor
+
+_THUMBNAIL = (32, 24)  # (width, height) in pixels
+
+
+class Retrieval(Predictor):
+    """Nearest neighbour among training pairs.
+
+    The descriptor is the frame at 32x24, colours in 0..1 divided by the root of their count, beside the instruction as
+    a bag of words of length `text_weight`; one matrix product compares a batch with all training pairs.
+
+    Args:
+        rows: the training pairs.
+        every: only each so manyth is kept; neighbouring frames are near-duplicates.
+        text_weight: how much words count beside pixels.
+    """
+
+    def __init__(self, rows: Sequence[Row], every: int = 5, text_weight: float = 0.1):
+        self._rows = list(rows[::every])
+        self._text_weight = text_weight
+        words = sorted({word for row in self._rows for word in _words(row.prompt)})
+        self._columns = {word: index for index, word in enumerate(words)}
+        self._index: np.ndarray | None = None
+
+    def prepare(self, rows: Sequence[Row], size: tuple[int, int] | None) -> None:
+        frames = tqdm(self._rows, desc="indexing training pairs", unit="pair", leave=False, disable=None)
+        self._index = np.stack([self._describe(read_frame(row.input_image), row.prompt) for row in frames])
+
+    def predict(self, pairs: Sequence[Pair]) -> list[Prediction]:
+        queries = np.stack([self._describe(pair.current, pair.row.prompt) for pair in pairs])
+        # |q - x|^2 = |q|^2 - 2 q.x + |x|^2, of which |q|^2 is the same for all x.
+        distances = (self._index**2).sum(axis=1) - 2 * queries @ self._index.T
+        return [
+            Prediction(read_frame(self._rows[nearest].edited_image, pair.current.shape[1::-1]))
+            for pair, nearest in zip(pairs, distances.argmin(axis=1), strict=True)
+        ]
+
+    def _describe(self, frame: np.ndarray, prompt: str) -> np.ndarray:
+        pixels = cv2.resize(frame, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255
+        words = np.zeros(len(self._columns), np.float32)
+        words[[self._columns[word] for word in _words(prompt) if word in self._columns]] = 1
+        length = float(np.linalg.norm(words)) or 1.0
+        return np.concatenate([pixels / np.sqrt(pixels.size), words * (self._text_weight / length)])
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", text.lower()))

@@ -1,0 +1,127 @@
+"""report.html: tables, curves and a viewer of samples in one file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+
+from framepred_ros.checkpoint import write_text_atomically
+from training.evaluation.comparison_text import (
+    DIFFERENCE_HEADER,
+    TABLE_1_HEADER,
+    difference_rows,
+    facts_text,
+    table_1_rows,
+)
+from training.evaluation.measure import read_pair
+from training.evaluation.paper import OTHER_WORK
+from training.evaluation.predictors.base import Pair, Predictor
+from training.evaluation.report import CAPTION, HEADLINE, measured_metrics, table_header, table_rows
+from training.evaluation.scores import PairScore
+
+WORST, BEST = 3, 2  # samples per task
+_JPEG_QUALITY = 80
+_WIDTH = 320  # of the pictures in the report, pixels at most
+_TEMPLATE = "report_template.html"
+
+
+def write_report(
+    out: Path,
+    results: dict[str, Any],
+    scores: Sequence[PairScore],
+    predictors: Mapping[str, Predictor],
+    featured: str,
+    curve_count: int,
+) -> None:
+    """Writes `out/report.html`.
+
+    Args:
+        results: of `training.compare`, as in results.json.
+        scores: of all pairs.
+        predictors: by name; each predicts the samples once more, for the pictures.
+        featured: the predictor by whose SSIM samples are worst and best.
+        curve_count: the pictures curve_1.png, ... in `out` to put in.
+    """
+    metrics = measured_metrics(results["scores"])
+    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template(_TEMPLATE)
+    html = page.render(
+        title=results["title"],
+        facts=facts_text(results),
+        caption=CAPTION,
+        tables=[
+            ("Scores", table_header(HEADLINE), list(table_rows(results["scores"], HEADLINE))),
+            (
+                "Where things move, sharpness, and the red block",
+                table_header(metrics[2:]),
+                list(table_rows(results["scores"], metrics[2:])),
+            ),
+            ("Gain over copying", DIFFERENCE_HEADER, list(difference_rows(results))),
+            ("Beside the paper's Table 1", TABLE_1_HEADER, list(table_1_rows(results))),
+        ],
+        other_work=OTHER_WORK,
+        curves=[_inline(out / f"curve_{index + 1}.png", "png") for index in range(curve_count)],
+        viewer={
+            "predictors": list(predictors),
+            "featured": featured,
+            "samples": [
+                _sample(label, score, predictors) for label, score in worst_and_best(scores, featured, WORST, BEST)
+            ],
+        },
+    )
+    write_text_atomically(out / "report.html", html)
+
+
+def worst_and_best(scores: Sequence[PairScore], subject: str, worst: int, best: int) -> Iterator[tuple[str, PairScore]]:
+    """Per task the pairs with the lowest and the highest SSIM of a subject, each of another episode where possible."""
+    for task in sorted({score.row.task for score in scores}):
+        ranked = sorted((s for s in scores if s.row.task == task), key=lambda score: score.values[subject]["ssim"])
+        low = _of_different_episodes(ranked, worst)
+        high = _of_different_episodes([score for score in reversed(ranked) if score not in low], best)
+        yield from ((f"worst {index + 1}", score) for index, score in enumerate(low))
+        yield from ((f"best {index + 1}", score) for index, score in enumerate(high))
+
+
+def _of_different_episodes(ranked: Sequence[PairScore], count: int) -> list[PairScore]:
+    """The first pair of each episode, in rank order, then what else is needed for `count`."""
+    firsts = list({score.row.episode: score for score in reversed(ranked)}.values())
+    firsts.sort(key=ranked.index)
+    return [*firsts, *(score for score in ranked if score not in firsts)][:count]
+
+
+def _sample(label: str, score: PairScore, predictors: Mapping[str, Predictor]) -> dict[str, Any]:
+    pair, row = read_pair(score.row, None), score.row
+    return {
+        "label": f"{row.task}, {label}: episode {row.episode}, frame {row.frame}",
+        "prompt": row.prompt,
+        "now": _jpeg(pair.current),
+        "truth": _jpeg(pair.truth),
+        "predictions": {
+            name: {"ssim": score.values[name]["ssim"], "psnr": score.values[name]["psnr"], **_pictures(each, pair)}
+            for name, each in predictors.items()
+        },
+    }
+
+
+def _pictures(predictor: Predictor, pair: Pair) -> dict[str, str]:
+    predicted = predictor.predict([pair])[0].picture
+    error = np.abs(predicted.astype(np.int16) - pair.truth).mean(axis=2).clip(0, 127) * 2
+    coloured = cv2.applyColorMap(error.astype(np.uint8), cv2.COLORMAP_MAGMA)
+    return {"predicted": _jpeg(predicted), "error": _jpeg(coloured[:, :, ::-1])}
+
+
+def _jpeg(picture: np.ndarray) -> str:
+    height, width = picture.shape[:2]
+    if width > _WIDTH:
+        picture = cv2.resize(picture, (_WIDTH, round(height * _WIDTH / width)), interpolation=cv2.INTER_AREA)
+    data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+
+
+def _inline(path: Path, kind: str) -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,113 @@
+"""One predictor on one set of pairs, with its journal: the unit that evaluations and studies are made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from training.dataset_index import DatasetError, DatasetManifest, Row, load_manifest, load_split
+from training.evaluation.journal import Journal, file_stamps
+from training.evaluation.measure import MeasureOptions, Process, check_horizon, score_rows
+from training.evaluation.pair_data import draw_evenly
+from training.evaluation.predictors.base import Predictor
+from training.evaluation.scores import Values
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Pairs of a dataset's split; `phrasing` is None for the rows' own instructions."""
+
+    dataset: Path
+    manifest: DatasetManifest
+    split: str
+    rows: list[Row]
+    phrasing: str | None = None
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and how scores are made: `scores` is the folder of journals."""
+
+    scores: Path
+    options: MeasureOptions
+    device: str = "auto"
+    process: Process = Process()  # noqa: RUF009  (frozen)
+
+
+def load_pairs(dataset: Path, split: str, per_task: int | None, phrasing: str | None = None) -> PairSet:
+    """Evenly drawn pairs of a split, at most `per_task` of each task.
+
+    Args:
+        phrasing: "seen" or "unseen" replaces every instruction by one of its episode's phrasings of that kind.
+
+    Raises:
+        DatasetError: no such dataset or split, an empty split, or no phrasing of that kind.
+    """
+    manifest = load_manifest(dataset)
+    rows = draw_evenly(load_split(dataset, split), per_task)
+    if not rows:
+        raise DatasetError(f"{dataset}: the split {split!r} has no pairs; build it from more episodes or longer ones")
+    return PairSet(dataset, manifest, split, _rephrase(rows, manifest, phrasing) if phrasing else rows, phrasing)
+
+
+def _rephrase(rows: Sequence[Row], manifest: DatasetManifest, phrasing: str) -> list[Row]:
+    known = {(each.task, each.number): getattr(each, phrasing) for each in manifest.episodes}
+    missing = sorted({f"{row.task}/episode{row.episode}" for row in rows if not known.get((row.task, row.episode))})
+    if missing:
+        raise DatasetError(f"there are no {phrasing} phrasings for {', '.join(missing[:5])}")
+    chosen = []
+    for row in rows:
+        texts = known[row.task, row.episode]
+        chosen.append(replace(row, prompt=texts[row.frame % len(texts)], phrasing=phrasing))
+    return chosen
+
+
+def score_spec(
+    spec, pairs: PairSet, place: Workplace, label: str, ignore_horizon: bool = False
+) -> tuple[list[Values], Predictor]:
+    """Scores of a predictor (one of `specs.Spec`) in the order of the pairs, from its journal where it has them.
+
+    Raises:
+        HorizonMismatchError: the predictor's horizon is not the dataset's, unless `ignore_horizon`.
+        DatasetError, OSError, ValueError: the predictor or a frame cannot be used; the message says why.
+    """
+    predictor = spec.make(pairs.dataset, pairs.manifest, place.device)
+    if not ignore_horizon:
+        check_horizon(predictor, pairs.manifest)
+    journal = Journal(place.scores, _identity(spec, pairs, place.options), place.process.number)
+    hidden = True if place.process.number else None  # None: where there is no terminal
+    with tqdm(total=len(pairs.rows), desc=label, unit="pair", disable=hidden) as bar:
+        return score_rows(predictor, pairs.rows, place.options, journal, bar.update, place.process), predictor
+
+
+def _identity(spec, pairs: PairSet, options: MeasureOptions) -> dict[str, Any]:
+    """Everything that scores depend on. The batch size is not among it."""
+    values = asdict(spec)
+    stamps = {}
+    for name in ("checkpoint", "folder"):
+        folder = _folder(values.get(name))
+        if folder is not None:
+            stamps[name] = file_stamps(folder)
+    content = hashlib.sha256(pairs.manifest.to_json().encode()).hexdigest()
+    return {
+        "predictor": values,
+        "files": stamps,
+        "dataset": content,
+        "split": pairs.split,
+        "phrasing": pairs.phrasing,
+        "size": options.size,
+        "lpips": options.lpips,
+    }
+
+
+def _folder(name: str | Path | None) -> Path | None:
+    if name == "shipped":
+        from framepred_ros.checkpoint import shipped_checkpoint
+
+        return shipped_checkpoint()
+    return Path(name) if name is not None and Path(name).is_dir() else None
