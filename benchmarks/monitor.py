@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -188,7 +189,15 @@ def summarise(timelines: list[Timeline], horizon: float) -> list[dict]:
 
 
 def _print_table(rows: list[dict]) -> None:
-    table = Table("task", "SSIM >=", "surprise <=", "normal", "false alarms", "disturbed", "found", "later", "delay s")
+    table = Table(
+        title="Alerts: false ones in normal episodes, found disturbances within a horizon or later",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        collapse_padding=True,
+    )
+    table.add_column("task", no_wrap=True)
+    for heading in ("SSIM >=", "surprise <=", "normal", "false", "disturbed", "found", "later", "delay s"):
+        table.add_column(heading, justify="right")
     for row in rows:
         delay = row["median delay in seconds"]
         table.add_row(
