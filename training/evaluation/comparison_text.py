@@ -79,8 +79,9 @@ def facts_text(results: dict[str, Any]) -> str:
     return (
         f"{overall['pairs']} pairs from {overall['episodes']} episodes of the {results['split']} split (of "
         f"{dataset['pairs']} pairs; split seed {dataset['split_seed']}), "
-        f"{dataset['horizon']} steps ({seconds:g} s) ahead. SSIM and PSNR by scikit-image on uint8 RGB. "
-        f"Milliseconds per prediction on {hardware['accelerator'] or hardware['processor']} ({hardware['cores']} cores): {times}."
+        f"{dataset['horizon']} steps ({seconds:g} s) ahead. SSIM and PSNR by scikit-image on uint8 "
+        "RGB. Milliseconds per prediction on "
+        f"{hardware['accelerator'] or hardware['processor']} ({hardware['cores']} cores): {times}."
     )
 
 

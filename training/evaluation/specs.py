@@ -87,7 +87,7 @@ class RetrievalSpec:
     """The nearest training pair's future, among each so manyth pair of the train split."""
 
     kind: Literal["retrieval"] = "retrieval"
-    every: PositiveInt = 5
+    every: PositiveInt = 20
     text_weight: PositiveFloat = 0.1
 
     def make(self, dataset: Path, manifest: DatasetManifest, device: str) -> Predictor:
