@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from training.dataset_index import Row
+from training.dataset_index import Row, load_split
+from training.evaluation.animation import write_animation
 from training.evaluation.bootstrap import Difference, paired_bootstrap
 from training.evaluation.comparison_text import comparison_text
 from training.evaluation.curves import CurvePoint, draw_curve
@@ -39,7 +40,7 @@ class Comparison:
 
 
 def compare(study: Study, out: Path, device: str = "auto") -> None:
-    """Measures, and writes results.json, results.md, pairs.csv, report.html, grid.png and a picture per curve.
+    """Measures, and writes results.json, results.md, pairs.csv, report.html, grid.png, curve_*.png and animation_*.gif.
 
     Raises:
         HorizonMismatchError: a checkpoint's horizon is not the dataset's, and the study does not ignore that.
@@ -95,10 +96,20 @@ def _write(out: Path, comparison: Comparison) -> None:
     seconds = pairs.manifest.horizon * pairs.manifest.step_duration
     horizon = f"{pairs.manifest.horizon} steps ({seconds:g} s)"
     write_grid(out / "grid.png", comparison.scores, pictures_of, horizon, study.featured, REFERENCE)
+    _animate(out, comparison)
     write_report(out, results, comparison.scores, comparison.predictors, study.featured, len(study.curves))
     console = Console()
     console.print(console_table(comparison.summary))
     console.print(f"Written to {out}: report.html, results.json, results.md, pairs.csv and pictures")
+
+
+def _animate(out: Path, comparison: Comparison) -> None:
+    """Writes `animation_{task}.gif` of the featured predictor over the first measured episode of each task."""
+    pairs, predictor = comparison.pairs, comparison.predictors[comparison.study.featured]
+    episodes = {row.task: row.episode for row in reversed(pairs.rows)}
+    for task, episode in sorted(episodes.items()):
+        rows = [row for row in load_split(pairs.dataset, pairs.split) if (row.task, row.episode) == (task, episode)]
+        write_animation(out / f"animation_{task}.gif", predictor, rows, pairs.manifest.step_duration)
 
 
 def _results(comparison: Comparison) -> dict[str, Any]:

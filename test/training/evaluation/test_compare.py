@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from moving_squares import make_moving_squares
+from PIL import Image
 from tiny_checkpoint import make_tiny_checkpoint
 
 from training import compare
@@ -67,6 +68,8 @@ def test_results_hold_every_predictor_and_the_paper(out):
     text = (out / "results.md").read_text()
     for part in ("0.7767 / 16.2329", "0.4778 / 8.1490", "not measured here: needs a GPU", "2507.14809", "PSNR 39.71"):
         assert part in text
+    with Image.open(out / "animation_slide_left.gif") as animation:
+        assert animation.n_frames > 5 and animation.height == 150
     assert (out / "grid.png").stat().st_size > 10_000 and (out / "curve_1.png").stat().st_size > 10_000
 
 
