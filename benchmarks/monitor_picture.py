@@ -10,7 +10,7 @@ ROWS = (("ssim", "running SSIM", "lowest_ssim"), ("surprise", "surprise", "highe
 
 
 def save_timelines(path: Path, timelines: Sequence[Any]) -> None:
-    """Draw `benchmarks.monitor.Timeline`s: all normal episodes thin, the disturbed ones thick, alerts marked.
+    """Draw `benchmarks.monitor.Timeline`s: normal episodes thin, disturbed ones thick; triangles are first alerts.
 
     Writes a PNG under a temporary name and renames it.
     """
@@ -29,7 +29,8 @@ def save_timelines(path: Path, timelines: Sequence[Any]) -> None:
             axes[row][0].set_ylabel(label)
         axes[0][column].set_title(task)
         axes[-1][column].set_xlabel("seconds of the episode")
-    axes[0][0].legend(loc="lower right", fontsize="small")
+    entries = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=len(entries))
     temporary = path.with_name(f".{path.name}")
     figure.savefig(temporary, format="png", dpi=100)
     plt.close(figure)
