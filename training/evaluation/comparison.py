@@ -55,7 +55,8 @@ def compare(study: Study, out: Path, device: str = "auto") -> None:
         return
     scores = merge(pairs.rows, {name: values for name, (values, _) in runs.items()})
     predictors = {name: predictor for name, (_, predictor) in runs.items()}
-    seconds = {name: time_prediction(each, pairs.rows[0], options) for name, each in predictors.items()}
+    middle = pairs.rows[len(pairs.rows) // 2]  # the first have no earlier frames, which some predictors need
+    seconds = {name: time_prediction(each, middle, options) for name, each in predictors.items()}
     summary = summarize(scores)
     differences = _differences(scores, [name for name in predictors if name != REFERENCE])
     _write(out, Comparison(study, pairs, predictors, scores, summary, differences, seconds, curves))

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from moving_squares import make_moving_squares
 
-from training.dataset_index import load_split
+from training.dataset_index import Row, load_split
 from training.evaluation.measure import MeasureOptions, read_pair, score_rows
 from training.evaluation.predictors.checkpoint import CheckpointPredictor, load_model, untrain
-from training.evaluation.predictors.copying import Copying
 from training.evaluation.predictors.linear_motion import LinearMotion
 from training.evaluation.predictors.pictures_folder import PicturesFolder
 from training.evaluation.predictors.prompts import PRESETS, word_prompt
@@ -32,20 +31,33 @@ def pairs(dataset):
     return [read_pair(row, None) for row in load_split(dataset, "test")]
 
 
-def error(prediction, pair):
-    return np.abs(prediction.picture.astype(int) - pair.truth).mean()
+def slide(frame, side=32, speed=3):
+    """A textured square that slides to the right over grey, and where it is: uint8 RGB (96, 192, 3), bool (96, 192)."""
+    texture = np.random.default_rng(0).integers(0, 256, (side // 4, side // 4, 3), dtype=np.uint8)
+    image, place = np.full((96, 192, 3), 128, np.uint8), np.zeros((96, 192), bool)
+    spot = np.s_[30 : 30 + side, 10 + speed * frame : 10 + speed * frame + side]
+    image[spot] = cv2.resize(texture, (side, side), interpolation=cv2.INTER_CUBIC)
+    place[spot] = True
+    return image, place
 
 
-def test_linear_motion_continues_a_slide_and_copies_where_it_cannot(pairs):
-    predictor = LinearMotion(HORIZON, lookback=2)
-    predictions = predictor.predict(pairs)
-    fallback = [prediction.values["fallback"] for prediction in predictions]
-    assert fallback == [float(pair.row.frame < 2) for pair in pairs]
-    assert all(np.array_equal(p.picture, pair.current) for p, pair in zip(predictions[:2], pairs[:2], strict=True))
-    moving = [(p, pair) for p, pair in zip(predictions, pairs, strict=True) if not p.values["fallback"]]
-    copies = Copying().predict([pair for _, pair in moving])
-    gained = [error(copy, pair) - error(p, pair) for copy, (p, pair) in zip(copies, moving, strict=True)]
-    assert np.mean(gained) > 0
+def test_linear_motion_continues_a_slide(tmp_path):
+    for frame in range(3):
+        cv2.imwrite(str(tmp_path / f"episode0_frame{frame}.jpg"), slide(frame)[0], [cv2.IMWRITE_JPEG_QUALITY, 98])
+    row = Row(tmp_path / "episode0_frame2.jpg", tmp_path / "episode0_frame2.jpg", "Slide.", "slide", 0, 2, "seen")
+    future, place = slide(2 + 12)
+    prediction = LinearMotion(12, lookback=2).predict([read_pair(row, None)])[0]
+    assert prediction.values == {"fallback": 0}
+    errors = [
+        np.abs(image[place].astype(int) - future[place][:, ::-1]).mean() for image in (prediction.picture, slide(2)[0])
+    ]
+    assert errors[0] < errors[1] / 2
+
+
+def test_linear_motion_copies_where_there_is_no_earlier_frame(pairs):
+    predictions = LinearMotion(HORIZON, lookback=2).predict(pairs[:3])
+    assert [prediction.values["fallback"] for prediction in predictions] == [1, 1, 0]
+    assert np.array_equal(predictions[1].picture, pairs[1].current)
 
 
 def test_retrieval_finds_itself_among_training_pairs(dataset):
