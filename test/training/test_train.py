@@ -109,6 +109,7 @@ def test_killed_at_any_moment_a_run_ends_like_an_uninterrupted_one(finished, dat
         before = steps_saved(tmp_path)
         assert 0 < before < 12
     assert main(command) == 0
+    assert not list(tmp_path.glob(".*"))
     expected, resumed = load_file(newest_state(finished)), load_file(newest_state(tmp_path))
     assert steps_saved(tmp_path) == 12 and expected.keys() == resumed.keys()
     assert [name for name in expected if not torch.equal(expected[name], resumed[name])] == []

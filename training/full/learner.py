@@ -77,7 +77,7 @@ class PretrainedLearner:
             std=std,
             current=current.chunk(2, dim=1)[0],
             text=torch.from_numpy(self.embeddings[draw.instructions]).float(),
-            empty=torch.from_numpy(self.embeddings[-1:]).float(),
+            empty=torch.tensor(self.embeddings[-1:], dtype=torch.float32),
             noise=draw_noise(draw.seeds, mean.shape[1:], steps, last),
         )
 

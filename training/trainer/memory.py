@@ -67,7 +67,7 @@ def count_activations(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], 
         half: with autocast to 16 bits.
     """
     storages: dict[int, tuple[object, int]] = {}  # the storages are kept, or their numbers would be used again
-    parameters = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
+    parameters: set[int] = set()
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
@@ -82,6 +82,8 @@ def count_activations(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], 
         torch.autocast("cpu", torch.bfloat16) if half else nullcontext(),
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
     ):
+        stand_ins = [mode.from_tensor(parameter) for parameter in model.parameters()]
+        parameters.update(stand_in.untyped_storage()._cdata for stand_in in stand_ins)
         model(*(mode.from_tensor(tensor) for tensor in inputs))
     model.train(training)
     return sum(size for _, size in storages.values())

@@ -23,7 +23,7 @@ from training.trainer.recipe import Recipe, Run
 from training.trainer.recipe_file import write_recipe
 from training.trainer.state import saved_states
 from training.trainer.trainer import Trainer
-from training.trainer.validation import Validation
+from training.trainer.validation import BEST, CHECKPOINT, Validation, finish_replacement
 
 # Caches and validations of hours, during which the other processes wait, are no failures.
 PATIENCE = timedelta(hours=24)
@@ -123,6 +123,14 @@ def describe(recipe: Recipe, data: TrainingData, learner: Learner, processes: in
     Console(stderr=True).print(estimate_memory(recipe, learner).table())
 
 
+def tidy(output: Path) -> None:
+    """Puts in order what a process that was killed while it wrote has left."""
+    for path in (*output.glob("states/.*.tmp"), *output.glob("cache/.*.tmp")):
+        path.unlink()
+    for name in (CHECKPOINT, BEST):
+        finish_replacement(output / name)
+
+
 def train(
     recipe: Recipe,
     data: TrainingData,
@@ -135,6 +143,7 @@ def train(
     """Prepares the caches and trains."""
     output.mkdir(parents=True, exist_ok=True)
     if accelerator.is_main_process:
+        tidy(output)
         write_recipe(output / "recipe.yaml", recipe)
     with accelerator.main_process_first():  # the others read what it wrote
         learner.prepare(data.table, output, accelerator)

@@ -123,12 +123,6 @@ def saved_states(folder: Path) -> list[Path]:
     return sorted((folder / FOLDER_NAME).glob("step_*.safetensors"), reverse=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes what a process that was killed while it saved has left half-written."""
-    for path in (folder / FOLDER_NAME).glob(".*.tmp"):
-        path.unlink()
-
-
 def _restore(training: Training, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
     optimizer = training.optimizer.optimizer
     expected = get_optimizer_state_dict(training.model, optimizer, options=OPTIONS)

@@ -21,7 +21,7 @@ from training.trainer.pair_table import PairTable
 from training.trainer.recipe import Optimization, Recipe
 from training.trainer.run_log import RunLog
 from training.trainer.sampler import Sampler
-from training.trainer.state import Training, load_state, remove_leftovers, save_state, trainable
+from training.trainer.state import Training, load_state, save_state, trainable
 
 Validate = Callable[[dict[str, torch.Tensor], int], None]
 
@@ -94,8 +94,6 @@ class Trainer:
         """Runs to the last step, or until `max_minutes` have passed; saved and validated either way."""
         run, main = self.recipe.run, self.accelerator.is_main_process
         started = time.monotonic()
-        if main:
-            remove_leftovers(self.output)
         log = RunLog(self.output, self.step, write=main, scaled=self.accelerator.scaler is not None)
         self.model.train()
         with tqdm(total=self.steps, initial=self.step, desc="training", unit="step", disable=not main) as bar:

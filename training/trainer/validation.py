@@ -137,3 +137,14 @@ def replace_folder(new: Path, target: Path) -> None:
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def finish_replacement(target: Path) -> None:
+    """Removes what an interrupted `replace_folder` has left; the older folder comes back if there is no newer one."""
+    for old in target.parent.glob(f".{target.name}.*.old"):
+        if target.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(target)
+    for unfinished in target.parent.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(unfinished)
