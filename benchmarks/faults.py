@@ -150,7 +150,7 @@ def deaf_subscriber(rig: Rig, node: ChildProcess) -> Outcome:
 
 
 def kill_and_restart(rig: Rig) -> Outcome:
-    """SIGKILL while predicting; the remark says how soon a new process is active and predicts."""
+    """SIGKILL while predicting; the remark says how soon a new process predicts."""
     with rig.start() as node:
         rig.predicts(node)
         node.stop(signal.SIGKILL)

@@ -23,6 +23,7 @@ from framepred_ros.demo.processes import ChildProcess
 from framepred_ros.image_messages import image_from_rgb
 
 INSTRUCTION = "hit the block with the hammer"
+RETRY_PERIOD = 30.0  # seconds
 DEADLINE = 120.0  # seconds; a busy machine loads torch slowly
 
 
@@ -116,10 +117,13 @@ class Rig:
         try:
             if not self.wait_until(client.service_is_ready):
                 raise TimeoutError(f"no service {name} within {DEADLINE:g} s")
-            future = client.call_async(request)
-            if not self.wait_until(future.done):
-                raise TimeoutError(f"no answer from {name} within {DEADLINE:g} s")
-            return future.result()
+            end = time.monotonic() + DEADLINE
+            while time.monotonic() < end:
+                # A request may have gone to a process that was just killed, which DDS takes a while to notice.
+                future = client.call_async(request)
+                if self.wait_until(future.done, RETRY_PERIOD):
+                    return future.result()
+            raise TimeoutError(f"no answer from {name} within {DEADLINE:g} s")
         finally:
             self.node.destroy_client(client)
 
