@@ -37,4 +37,4 @@ TABLE_1 = {
 """Table 1 of "Action-Conditioned Robotic Frame Prediction via Vision-Language Diffusion Models": (SSIM, PSNR in dB) per
 row and task, 50 frames ahead, on the authors' RoboTwin renderings. The paper does not report copying."""
 
-OTHER_WORK = "arXiv 2507.14809 (same idea, 100 frames ahead, RoboTwin): up to SSIM 0.93, PSNR 39.71 dB"
+OTHER_WORK = "arXiv 2507.14809 (same idea, 100 frames ahead): up to SSIM 0.93, PSNR 39.71 dB"
