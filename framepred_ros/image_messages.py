@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+
+if TYPE_CHECKING:  # only what builds messages needs ROS: bags are also read where there is none
+    from sensor_msgs.msg import CompressedImage, Image
+    from std_msgs.msg import Header
 
 # Bytes per pixel of the colour encodings of sensor_msgs/image_encodings.hpp that can become RGB.
 BYTES_PER_PIXEL = {
@@ -80,6 +82,8 @@ def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
     Raises:
         ImageMessageError: the array has another shape or dtype.
     """
+    from sensor_msgs.msg import Image
+
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ImageMessageError(f"expected uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
     message = Image(header=header)
@@ -97,6 +101,8 @@ def compressed_image_from_rgb(rgb: np.ndarray, header: Header, quality: int) -> 
     Args:
         quality: of the JPEG, 1 to 100.
     """
+    from sensor_msgs.msg import CompressedImage
+
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
     message = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")
     message.data.frombytes(jpeg.reshape(-1))
@@ -159,6 +165,7 @@ def converter() -> Callable[[Any], np.ndarray]:
 
 def _cv_bridge() -> tuple[tuple[type[Exception], ...], Callable[[Any], np.ndarray]]:
     from cv_bridge import CvBridge, CvBridgeError
+    from sensor_msgs.msg import Image
 
     bridge = CvBridge()
 

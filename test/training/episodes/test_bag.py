@@ -259,10 +259,11 @@ def test_detection(tmp_path):
     assert detect_format(tmp_path) == detect_format(tmp_path / TASK) == "bag"
 
 
-def test_compressed_images_need_no_ros(tmp_path):
-    folder = write_bag(tmp_path / TASK, recording(image=compressed_image))
+@pytest.mark.parametrize("image", [raw_image, compressed_image])
+def test_bags_need_no_ros(tmp_path, image):
+    folder = write_bag(tmp_path / TASK, recording(image=image))
     program = (
-        "import sys; sys.modules['sensor_msgs'] = sys.modules['rclpy'] = None\n"
+        "import sys; sys.modules['sensor_msgs'] = sys.modules['std_msgs'] = sys.modules['rclpy'] = None\n"
         "from training.episodes import open_source\n"
         f"print(len(list(open_source({str(folder)!r}).episodes[0].read())))"
     )
