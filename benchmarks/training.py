@@ -49,7 +49,10 @@ OURS, REFERENCE = "training.train", "diffusers' script"
 
 @dataclass
 class Result:
-    """Seconds of each timed step, and the bytes by which building and running it raised the peak of memory."""
+    """Seconds of each timed step, and the bytes by which building and running it raised the peak of memory.
+
+    On a CPU the seconds are the process's CPU time over its threads, which other processes' work does not lengthen.
+    """
 
     seconds: list[float] = field(default_factory=list)
     memory: int = 0
@@ -134,13 +137,15 @@ def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int)
         torch.set_num_threads(recipe.run.cpu_threads)
     accelerator = make_accelerator(recipe.run, device)
     data = load_data(recipe, dataset)
+    on_cpu = accelerator.device.type == "cpu"
+    clock = (lambda: time.process_time() / torch.get_num_threads()) if on_cpu else time.perf_counter
     results: dict[str, Result] = {}
     functions: list[Callable[[int], object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in (OURS, REFERENCE):
             learner = make_learner(recipe, data)  # the same weights: they follow from the recipe's seed
             learner.prepare(data.table, Path(folder), accelerator)
-            before = psutil.Process().memory_info().rss if accelerator.device.type == "cpu" else 0
+            before = psutil.Process().memory_info().rss if on_cpu else 0
             with peak_memory(accelerator.device) as memory:
                 functions.append(_step_function(name, recipe, data, learner, accelerator, Path(folder)))
                 functions[-1](0)
@@ -148,10 +153,10 @@ def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int)
         for turn in tqdm(range(2 * rounds), desc="rounds", unit="turn"):
             for number in range(turn // 2 * steps, turn // 2 * steps + steps):
                 synchronize(accelerator.device)
-                started = time.perf_counter()
+                started = clock()
                 functions[turn % 2](number)
                 synchronize(accelerator.device)
-                list(results.values())[turn % 2].seconds.append(time.perf_counter() - started)
+                list(results.values())[turn % 2].seconds.append(clock() - started)
     return results
 
 
