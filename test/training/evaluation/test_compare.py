@@ -128,7 +128,12 @@ def test_a_killed_study_goes_on_where_it_stopped(folder, out, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(folder, out, tmp_path):
-    launcher = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    launcher = [
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--standalone",
+    ]  # accelerate launch starts CPUs like this
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run(command(folder, tmp_path / "out", launcher), cwd=ROOT, env=environment, check=True)
     assert {path.name.split(".")[1] for path in (tmp_path / "out" / "scores").iterdir()} == {"0", "1"}
