@@ -161,22 +161,26 @@ def predictor_node_here(*arguments, **parameters):
 
 
 class Process:
-    """A child process whose output can be read while it runs; killed at the end of the block, whatever happens."""
+    """A child process whose output can be read while it runs; killed at the end of the block with all that it started."""
 
     def __init__(self, *command, **environment):
         self._folder = tempfile.TemporaryDirectory()
         self._log = Path(self._folder.name) / "output.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment}
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+                start_new_session=True,
             )
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._folder.cleanup()
 
