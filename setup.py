@@ -48,7 +48,7 @@ setup(
     ],
     extras_require={
         "cluster": ["ray>=2.10"],
-        "lpips": ["lpips>=0.1.4"],
+        "lpips": ["lpips>=0.1.4", "torchvision"],
         "openai": ["openai>=1.50"],
         "openvino": ["openvino>=2024.4"],
         "test": [
@@ -67,10 +67,12 @@ setup(
             "filelock>=3.10",
             "h5py>=3.8",
             "imageio>=2.30",
+            "jinja2>=3",
             "mink>=0.0.5",
             "mujoco>=3.1",
             "peft>=0.13",
             "pyarrow>=15",
+            "pydantic>=2",
             "pyyaml>=6",
             "tensorboard>=2.14",
         ],

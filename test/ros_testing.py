@@ -161,7 +161,7 @@ def predictor_node_here(*arguments, **parameters):
 
 
 class Process:
-    """A child process whose output can be read while it runs; killed at the end of the block with all that it started."""
+    """A child process whose output can be read while it runs; killed at the block's end with all that it started."""
 
     def __init__(self, *command, **environment):
         self._folder = tempfile.TemporaryDirectory()
