@@ -42,7 +42,7 @@ setup(
         "rosbags-image>=0.9",
         "safetensors>=0.4",
         "scikit-image>=0.19",
-        "torch>=2.4",
+        "torch>=2.5",
         "tqdm>=4.60",
         "transformers>=4.45,<6",
     ],

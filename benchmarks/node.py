@@ -112,8 +112,9 @@ def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live:
     answers.set(xlabel="ms", title="answer to a parameter request", yscale="log")
     latencies.hist([1e3 * seconds for seconds in live.latencies], bins=40)
     latencies.set(xlabel="ms", title="frame stamp to prediction received")
-    memory.plot(*zip(*((at, size / 2**20) for at, size in live.memory), strict=True))
-    memory.set(xlabel="s", ylabel="MiB", title="resident memory", ylim=(0, 1.1 * max(size for _, size in live.memory) / 2**20))
+    sizes = [size / 2**20 for _, size in live.memory]
+    memory.plot([at for at, _ in live.memory], sizes)
+    memory.set(xlabel="s", ylabel="MiB", title="resident memory", ylim=(0, 1.1 * max(sizes)))
     figure.savefig(out / "node.png", dpi=110)
     plt.close(figure)
 
