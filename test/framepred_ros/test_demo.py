@@ -71,7 +71,7 @@ def test_a_predictor_that_cannot_start_is_reported_with_its_reason(episodes, tmp
     (broken / "model_index.json").write_text("{}")
     with run_demo("--episodes", episodes, "--checkpoint", broken, "--output", tmp_path / "out") as demo:
         assert demo.wait() == 1
-        assert "the predictor node did not start" in demo.output and "Cannot load checkpoint" in demo.output
+        assert "the predictor node did not start" in demo.output and "cannot be loaded" in demo.output
 
 
 @pytest.mark.ros
