@@ -88,6 +88,14 @@ PREDICTOR_PARAMETERS = (
         changeable=Changeable.UNCONFIGURED,
     ),
     ParameterSpec(
+        "engine",
+        "fast",
+        "How to run the model: fast, openvino (faster on a CPU, needs openvino), or diffusers' own pipeline, the "
+        "reference.",
+        choices=("fast", "openvino", "diffusers"),
+        changeable=Changeable.UNCONFIGURED,
+    ),
+    ParameterSpec(
         "cameras",
         [],
         "Names of the cameras to predict for, each with topics under its name; empty: one camera without a name.",

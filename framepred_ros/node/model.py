@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from framepred_ros.predictor import FramePredictor
 
 
-def open_predictor(checkpoint: str, device: str, frame_shapes: Iterable[tuple[int, ...] | None]) -> FramePredictor:
+def open_predictor(
+    checkpoint: str, device: str, engine: str, frame_shapes: Iterable[tuple[int, ...] | None]
+) -> FramePredictor:
     """Load a checkpoint and make a first, slow prediction, so that the node's first one is as fast as the others.
 
     Args:
         checkpoint: folder or hub id; empty: the one that ships with the package.
-        device: as `FramePredictor.from_pretrained` takes it.
+        device, engine: as `FramePredictor.from_pretrained` takes them.
         frame_shapes: (height, width, 3) of each camera's frames, None where not known; they go through in one batch.
 
     Raises:
@@ -28,7 +30,7 @@ def open_predictor(checkpoint: str, device: str, frame_shapes: Iterable[tuple[in
     # Only now: importing torch takes seconds, and a wrong path needs no torch.
     from framepred_ros.predictor import FramePredictor
 
-    predictor = FramePredictor.from_pretrained(folder, device=device)
+    predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine)
     pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
     predictor.predict_batch(pictures, ["warm up"] * len(pictures), steps=1, seed=0)
     return predictor

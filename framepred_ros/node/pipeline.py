@@ -73,7 +73,7 @@ class PredictionPipeline:
         except Exception as error:
             raise RuntimeError(
                 f"checkpoint '{self._value('checkpoint') or 'the shipped one'}' cannot be loaded on device "
-                f"'{self._value('device')}' (parameters checkpoint and device): {error}"
+                f"'{self._value('device')}' (parameters checkpoint, device and engine): {error}"
             ) from error
         if objection := self.stamp_objection(self._value("stamp")):
             raise ValueError(objection)
@@ -178,7 +178,7 @@ class PredictionPipeline:
     def load_predictor(self) -> FramePredictor:
         """Open the model that the parameters name."""
         shapes = [self._frame_shapes.get(name) for name in self._cameras]
-        return open_predictor(self._value("checkpoint"), self._value("device"), shapes)
+        return open_predictor(self._value("checkpoint"), self._value("device"), self._value("engine"), shapes)
 
     def settings(self) -> PredictionSettings:
         """Return the settings of the next prediction."""
