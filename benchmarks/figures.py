@@ -25,7 +25,7 @@ def draw(path: Path, results: Sequence[Result], curves: dict[str, list[tuple[flo
     above, below = figure.subfigures(2, 1)
     paths, stages = above.subplots(1, 2)
     _draw_paths(paths, results)
-    _draw_stages(stages, [result for result in results if result.path == "FramePredictor"])
+    _draw_stages(stages, [result for result in results if result.path.startswith("FramePredictor")])
     for axis, (name, points) in zip(below.subplots(1, len(curves)), curves.items(), strict=True):
         axis.plot(*zip(*((x, 1e3 * seconds) for x, seconds in points), strict=True), marker="o", color="tab:blue")
         axis.set(xlabel=AXES[name], ylabel="ms per call", ylim=(0, None))
@@ -46,7 +46,7 @@ def _draw_stages(axis, results: Sequence[Result]) -> None:
     start = [0.0] * len(results)
     for stage in STAGES:
         widths = [1e3 * result.timing.stages[stage] for result in results]
-        axis.barh([result.model for result in results], widths, left=start, label=stage)
+        axis.barh([f"{result.model}\n{result.path}" for result in results], widths, left=start, label=stage)
         start = [left + width for left, width in zip(start, widths, strict=True)]
     axis.set(xlabel="ms per prediction", title="FramePredictor: stages")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(STAGES), fontsize="small", frameon=False)

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
@@ -115,7 +116,7 @@ def read_pairs(horizon: int, per_task: int) -> list[Pair]:
 
 
 def measure_paths(name: str, predictor: FramePredictor, pair: Pair, scored: Sequence[Pair], calls: int) -> list[Result]:
-    """Measures the stock pipeline at its defaults, the stock pipeline as the checkpoint asks, and the fast path."""
+    """Measures the stock pipeline at its defaults, the stock pipeline as the checkpoint asks, and ours."""
     stock = replace(
         predictor.info,
         steps=STOCK_STEPS,
@@ -132,6 +133,8 @@ def measure_paths(name: str, predictor: FramePredictor, pair: Pair, scored: Sequ
         ),
         OURS: (variant(predictor, predictor.info, "fast"), calls),
     }
+    if predictor.device.type == "cpu" and find_spec("openvino"):
+        paths[f"{OURS}, openvino"] = (variant(predictor, predictor.info, "openvino"), calls)
     results = []
     for path, (model, count) in tqdm(paths.items(), desc=name, unit="path"):
         with peak_memory(model.device) as memory:

@@ -65,7 +65,7 @@ def _stopwatch(predictor: FramePredictor) -> Iterator[dict[str, float]]:
     places = (
         (predictor, "_pixels", "preprocess"),
         (predictor.vae, "encode", "encode"),
-        (predictor.unet, "forward", "unet"),
+        (getattr(predictor.sampler, "unet", predictor.unet), "forward", "unet"),
         (predictor, "_render", "render"),
         (predictor, "_decode", "decode"),
     )

@@ -38,7 +38,11 @@ class OpenVinoUNet:
         }
         self._compiled = core.compile_model(core.read_model(_traced(unet, openvino)), "CPU", settings)
 
-    def __call__(self, sample, timestep, encoder_hidden_states, return_dict=False):
+    def __call__(self, *arguments, **keywords):
+        """As PyTorch's modules have it."""
+        return self.forward(*arguments, **keywords)
+
+    def forward(self, sample, timestep, encoder_hidden_states, return_dict=False):
         """Arguments and result as those of the UNet; the result is a 1-tuple."""
         timestep = torch.as_tensor(timestep, dtype=torch.float32)
         inputs = [tensor.contiguous().numpy() for tensor in (sample, timestep, encoder_hidden_states)]

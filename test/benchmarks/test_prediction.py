@@ -8,16 +8,14 @@ from benchmarks.prediction import main, read_pairs
 
 
 @pytest.mark.slow
-def test_every_path_is_measured_on_the_same_weights(tmp_path, capsys):
+def test_every_path_is_measured_on_the_same_weights(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FRAMEPRED_CACHE", str(tmp_path / "cache"))
     checkpoint = make_tiny_checkpoint(tmp_path / "checkpoint")
     assert main(["--checkpoint", str(checkpoint), "--calls=1", "--pairs=1", f"--out={tmp_path / 'out'}"]) == 0
     content = json.loads((tmp_path / "out/prediction.json").read_text())
-    stock, same_steps, ours = content["results"]
-    assert [result["path"] for result in content["results"]] == [
-        "stock, its defaults",
-        "stock, our steps",
-        "FramePredictor",
-    ]
+    paths = [result["path"] for result in content["results"]]
+    assert paths[:3] == ["stock, its defaults", "stock, our steps", "FramePredictor"]
+    stock, same_steps, ours = content["results"][:3]
     assert (stock["steps"], stock["guided"], same_steps["steps"], ours["guided"]) == (100, True, 1, False)
     for result in content["results"]:
         timing = result["timing"]
