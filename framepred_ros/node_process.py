@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import rclpy
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import get_default_context
 
@@ -32,6 +32,19 @@ def ros_process(args: list[str] | None) -> Iterator[None]:
         _ignore_signals()
         rclpy.try_shutdown()
         get_default_context().destroy()  # leaves the network; others would otherwise see the node for some 20 s more
+
+
+class NodeExecutor(MultiThreadedExecutor):
+    """rclpy's executor, for nodes that take topics back while they run.
+
+    When one thread destroys a subscription while another gathers what to wait for, rclpy's `spin` ends with
+    InvalidHandle: it expects that of subscriptions, timers, clients and services, but not of the subscriptions' events.
+    """
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """As the base class; what has just been destroyed is no longer waited for."""
+        with suppress(InvalidHandle):
+            super().spin_once(timeout_sec)
 
 
 def _ignore_signals() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import Executor, MultiThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
@@ -21,7 +21,7 @@ from framepred_ros.node.instruction_topic import InstructionTopic
 from framepred_ros.node.pipeline import PredictionPipeline
 from framepred_ros.node.services import PredictionServices
 from framepred_ros.node_parameters import PREDICTOR_PARAMETERS, Changeable, ParameterSpec, declare_parameters
-from framepred_ros.node_process import create_node, end_process, ros_process
+from framepred_ros.node_process import NodeExecutor, create_node, end_process, ros_process
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 EXECUTOR_THREADS = 4  # one may wait for a model to load, one for a prediction on demand
@@ -194,7 +194,7 @@ def main(args: list[str] | None = None) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
     with ros_process(args):
         node = create_node(PredictorNode)
-        executor = MultiThreadedExecutor(num_threads=EXECUTOR_THREADS)
+        executor = NodeExecutor(num_threads=EXECUTOR_THREADS)
         executor.add_node(node)
         try:
             executor.spin()

@@ -17,7 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter as NodeParameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -139,6 +139,7 @@ def predictor_node_here(*arguments, **parameters):
         arguments: as on the command line after --ros-args.
         parameters: the checkpoint may be a path.
     """
+    from framepred_ros.node_process import NodeExecutor
     from framepred_ros.predictor_node import EXECUTOR_THREADS, PredictorNode
 
     context = rclpy.Context()
@@ -146,7 +147,7 @@ def predictor_node_here(*arguments, **parameters):
     parameters = {name: str(value) if isinstance(value, Path) else value for name, value in parameters.items()}
     overrides = [NodeParameter(name, value=value) for name, value in ({"device": "cpu"} | parameters).items()]
     node = PredictorNode(context=context, parameter_overrides=overrides, cli_args=["--ros-args", *arguments])
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS, context=context)
+    executor = NodeExecutor(EXECUTOR_THREADS, context=context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin)
     thread.start()

@@ -104,6 +104,14 @@ def children_of(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def found(folder, pattern):
+    """How many files there are, in a folder that is being written and renamed."""
+    try:
+        return len(list(folder.glob(pattern)))
+    except FileNotFoundError:
+        return 0
+
+
 def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -149,10 +157,10 @@ def test_killed_again_and_again_equals_uninterrupted(tmp_path, workers):
     work = tmp_path / ".d.building"
     command = [sys.executable, "-m", "training.build_dataset", str(tmp_path / "episodes"), "--out", str(tmp_path / "d")]
     moments = [
-        lambda: list(work.glob("frames/*/*.partial/*_frame9.jpg")),
-        lambda: len(list(work.glob("frames/*/episode?"))) >= 5,
-        lambda: list(work.glob("dataset/*/metadata.jsonl")),
-        lambda: list(work.glob("dataset/parquet/data/*")),
+        lambda: found(work, "frames/*/*.partial/*_frame9.jpg") > 0,
+        lambda: found(work, "frames/*/episode?") >= 5,
+        lambda: found(work, "dataset/*/metadata.jsonl") > 0,
+        lambda: found(work, "dataset/parquet/data/*") > 0,
     ]
     for moment in moments:
         process = subprocess.Popen([*command, *options], cwd=ROOT)

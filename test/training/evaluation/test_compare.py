@@ -56,6 +56,18 @@ def scores_of(out):
     return json.loads((out / "results.json").read_text())["scores"]
 
 
+def assert_means_agree(out, other):
+    """Batches of other sizes round differently, which may change a pixel by one level."""
+    one, two = scores_of(out)["overall"], scores_of(other)["overall"]
+    for name in one:
+        if name in ("pairs", "episodes"):
+            assert one[name] == two[name]
+            continue
+        for metric, cell in one[name].items():
+            assert two[name][metric]["count"] == cell["count"]
+            assert two[name][metric]["mean"] == pytest.approx(cell["mean"], rel=1e-4), (name, metric)
+
+
 def test_results_hold_every_predictor_and_the_paper(out):
     results = json.loads((out / "results.json").read_text())
     overall = results["scores"]["overall"]
@@ -123,7 +135,7 @@ def test_a_killed_study_goes_on_where_it_stopped(folder, out, tmp_path):
         file.write('{"row": ["slide_left", 4')  # a line cut off
     subprocess.run(command(folder, tmp_path / "out"), cwd=ROOT, check=True, capture_output=True)
     assert (tmp_path / "out" / "scores" / first).read_bytes().startswith(kept[first])
-    assert scores_of(tmp_path / "out") == scores_of(out)
+    assert_means_agree(tmp_path / "out", out)
 
 
 @pytest.mark.slow
@@ -137,11 +149,7 @@ def test_two_processes_give_the_numbers_of_one(folder, out, tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run(command(folder, tmp_path / "out", launcher), cwd=ROOT, env=environment, check=True)
     assert {path.name.split(".")[1] for path in (tmp_path / "out" / "scores").iterdir()} == {"0", "1"}
-    one, two = scores_of(out)["overall"], scores_of(tmp_path / "out")["overall"]
-    for name in one:
-        if name not in ("pairs", "episodes"):
-            for metric, cell in one[name].items():
-                assert two[name][metric]["mean"] == pytest.approx(cell["mean"], rel=1e-4), (name, metric)
+    assert_means_agree(tmp_path / "out", out)
 
 
 @pytest.mark.slow

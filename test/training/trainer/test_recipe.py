@@ -49,7 +49,7 @@ def test_the_papers_recipes_are_its_table_2(name):
 
 def test_the_small_recipe_is_the_shipped_checkpoints(recipe_file):
     recipe = read_recipe(RECIPES / "small.yaml")
-    assert isinstance(recipe.model, SmallModel) and recipe.optimization.max_steps == 16000
+    assert isinstance(recipe.model, SmallModel) and recipe.optimization.max_steps == 18500
 
 
 def test_an_empty_recipe_is_the_defaults(recipe_file):
