@@ -41,6 +41,23 @@ def load_pipeline(folder: Path, device: torch.device, dtype: torch.dtype):
         return pipeline.to(device)
 
 
+def build_pipeline(vae, text_encoder, tokenizer, unet, scheduler):
+    """The diffusers pipeline that holds the parts; its `save_pretrained` writes the checkpoint folder."""
+    with quiet_libraries():
+        from diffusers import StableDiffusionInstructPix2PixPipeline
+
+    return StableDiffusionInstructPix2PixPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
 def resolve_device(device: str | torch.device) -> torch.device:
     """Turns "auto" into a CUDA device when there is one, and checks that a named device exists.
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from framepred_ros.checkpoint import CheckpointInfo
+from framepred_ros.loading import build_pipeline
 
 CACHED_INSTRUCTIONS = 64
 
@@ -118,8 +119,6 @@ class ReferenceSampler:
     """
 
     def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
-        from diffusers import StableDiffusionInstructPix2PixPipeline
-
         scales = info.guidance_scale, info.image_guidance_scale
         if scales != (1.0, 1.0) and not (scales[0] > 1 and scales[1] >= 1):
             raise ValueError(
@@ -127,16 +126,7 @@ class ReferenceSampler:
                 "checkpoint: it needs a guidance_scale above 1 and an image_guidance_scale of at least 1"
             )
         self.vae, self.info = vae, info
-        self.pipeline = StableDiffusionInstructPix2PixPipeline(
-            vae=vae,
-            text_encoder=text_encoder,
-            tokenizer=tokenizer,
-            unet=unet,
-            scheduler=scheduler,
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
+        self.pipeline = build_pipeline(vae, text_encoder, tokenizer, unet, scheduler)
         self.pipeline.set_progress_bar_config(disable=True)
 
     def sample(self, pixels, instructions, steps, seed):

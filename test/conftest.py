@@ -27,12 +27,7 @@ def tiny_checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tester():
     """A node of the test process that publishes, records, calls services and waits for conditions."""
-    import rclpy
-    from ros_testing import Tester
+    from ros_testing import running_tester
 
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = Tester(context)
-    yield node
-    node.close()
-    rclpy.try_shutdown(context=context)
+    with running_tester() as node:
+        yield node

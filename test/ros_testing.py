@@ -85,6 +85,19 @@ class Tester(Node):
         self.wait_until(lambda: self.lifecycle_state(node) == state, f"{node} {state}")
 
 
+@contextmanager
+def running_tester():
+    """A Tester in a ROS context of its own."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Tester(context)
+    try:
+        yield node
+    finally:
+        node.close()
+        rclpy.try_shutdown(context=context)
+
+
 class Camera:
     """Publishes pictures from the test process and collects what is predicted from them."""
 

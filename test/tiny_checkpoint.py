@@ -7,11 +7,11 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from framepred_ros.checkpoint import CheckpointInfo, write_checkpoint_info
 from framepred_ros.compositing import Compositing
+from framepred_ros.loading import build_pipeline
 from framepred_ros.patch_autoencoder import PatchAutoencoder
 from training.small.model import (
     TextEncoderSize,
     UNetSize,
-    build_pipeline,
     build_scheduler,
     build_text_encoder,
     build_unet,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
 from pathlib import Path
 
+from framepred_ros.demo.command import run_command
 from framepred_ros.episode_bag import SHIPPED_EPISODES, episodes_by_task
-from framepred_ros.transport import free_domain_id, local_environment
 
 LIVE_TASKS = ("block_hammer_beat", "block_handover", "blocks_stack_easy")
 
@@ -45,22 +43,14 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; return the exit code."""
     options = parse_options(arguments)
-    # ROS reads these once, when the first context is made; child processes inherit them.
-    os.environ.update(local_environment(int(os.environ.get("ROS_DOMAIN_ID") or free_domain_id())))
-    # SIGTERM ends the children as Ctrl-C does; and Ctrl-C does so even where a shell started this with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    from framepred_ros.demo.run import DemoError, run_demo
+    return run_command(lambda: _run(options))
 
-    try:
-        run_demo(options)
-    except DemoError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ndemo: stopped", file=sys.stderr)
-        return 130
-    return 0
+
+def _run(options: argparse.Namespace) -> None:
+    # Only now: it makes ROS contexts, and takes seconds.
+    from framepred_ros.demo.run import run_demo
+
+    run_demo(options)
 
 
 if __name__ == "__main__":

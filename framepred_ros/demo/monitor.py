@@ -8,12 +8,10 @@ The monitor learns its limits from the normal episodes, in the order given; docs
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
 from pathlib import Path
 
-from framepred_ros.transport import free_domain_id, local_environment
+from framepred_ros.demo.command import run_command
 
 
 def parse_options(arguments: list[str] | None) -> argparse.Namespace:
@@ -35,22 +33,14 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; return the exit code."""
     options = parse_options(arguments)
-    # ROS reads these once, when the first context is made; child processes inherit them.
-    os.environ.update(local_environment(int(os.environ.get("ROS_DOMAIN_ID") or free_domain_id())))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    from framepred_ros.demo.monitor_run import run_monitor_demo
-    from framepred_ros.demo.run import DemoError
+    return run_command(lambda: _run(options))
 
-    try:
-        run_monitor_demo(options)
-    except DemoError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ndemo: stopped", file=sys.stderr)
-        return 130
-    return 0
+
+def _run(options: argparse.Namespace) -> None:
+    # Only now: it makes ROS contexts, and takes seconds.
+    from framepred_ros.demo.monitor_run import run_monitor_demo
+
+    run_monitor_demo(options)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from framepred_ros.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
+from framepred_ros.demo.command import DemoError
 from framepred_ros.demo.processes import ChildProcess
 from framepred_ros.demo.recorder import Recorder, Recording
 from framepred_ros.demo.report import write_report
@@ -25,10 +26,6 @@ from framepred_ros.episode_bag import EpisodeBag, episodes_by_task
 LOADING_DEADLINE = 300.0  # seconds; a full-size model on a slow disk takes a while
 MATCHING_DEADLINE = 30.0
 PREDICTION_DEADLINE = 60.0  # for the prediction from an episode's last frame
-
-
-class DemoError(Exception):
-    """The demo cannot go on; the text says why and which log to read."""
 
 
 class Demo:

@@ -2,7 +2,7 @@
 
 import pytest
 import rclpy
-from ros_testing import Tester
+from ros_testing import running_tester
 from std_msgs.msg import String
 
 from framepred_ros.node.guards import guarded
@@ -12,12 +12,8 @@ pytestmark = pytest.mark.ros
 
 @pytest.fixture
 def node():
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = Tester(context)
-    yield node
-    node.close()
-    rclpy.try_shutdown(context=context)
+    with running_tester() as node:
+        yield node
 
 
 def test_a_failing_callback_is_logged_and_the_node_goes_on(node, capfd):

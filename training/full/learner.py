@@ -11,10 +11,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
+from framepred_ros.loading import build_pipeline
 from training.full.lora import add_adapters, merged
 from training.full.objective import Batch, make_denoising, weighted_loss
 from training.full.weights import find_weights, load_parts, load_scheduler
-from training.small.model import build_pipeline
 from training.trainer.latent_cache import cache_embeddings, cache_latents
 from training.trainer.pair_table import PairTable
 from training.trainer.recipe import Recipe

@@ -15,11 +15,12 @@ from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
+from framepred_ros.loading import build_pipeline
 from framepred_ros.patch_autoencoder import PatchAutoencoder
 from framepred_ros.predictor import coarse_channels
 from training.small.autoencoder import fit_patch_autoencoder
 from training.small.loss import VelocityLoss, add_noise
-from training.small.model import build_pipeline, build_scheduler, build_text_encoder, build_unet
+from training.small.model import build_scheduler, build_text_encoder, build_unet
 from training.small.tokenizer import train_tokenizer
 from training.trainer.latent_cache import cache_latents, tokenize
 from training.trainer.learner import Parts

@@ -1,15 +1,9 @@
-"""The small model's parts: a text encoder, a UNet and a scheduler, and the pipeline that holds them."""
+"""The small model's parts: a text encoder, a UNet and a scheduler."""
 
 from dataclasses import dataclass
 
-from diffusers import (
-    DDIMScheduler,
-    StableDiffusionInstructPix2PixPipeline,
-    UNet2DConditionModel,
-)
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-from framepred_ros.patch_autoencoder import PatchAutoencoder
 
 
 @dataclass(frozen=True)
@@ -115,20 +109,4 @@ def build_scheduler() -> DDIMScheduler:
         timestep_spacing="trailing",
         clip_sample=False,
         set_alpha_to_one=True,  # the last step ends at the clean sample, without the last training timestep's noise
-    )
-
-
-def build_pipeline(
-    vae: PatchAutoencoder, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel, scheduler
-) -> StableDiffusionInstructPix2PixPipeline:
-    """The diffusers pipeline that holds the parts; its `save_pretrained` writes the checkpoint folder."""
-    return StableDiffusionInstructPix2PixPipeline(
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
     )
