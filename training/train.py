@@ -68,7 +68,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="auto takes a GPU when there is one")
     parser.add_argument("--dry-run", action="store_true", help="print length and memory of the run, and stop there")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as optimization.max_steps=2000")
-    return parser.parse_args(arguments)
+    return parser.parse_intermixed_args(arguments)
 
 
 def _quiet_libraries() -> None:

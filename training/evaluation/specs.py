@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from training.dataset_index import DatasetManifest, load_split
 from training.evaluation.predictors.autoencoder_ceiling import AutoencoderCeiling
 from training.evaluation.predictors.base import Predictor
+from training.evaluation.predictors.by_task import ByTask
 from training.evaluation.predictors.checkpoint import CheckpointPredictor, load_model, untrain
 from training.evaluation.predictors.copying import Copying
 from training.evaluation.predictors.linear_motion import LinearMotion
@@ -122,9 +123,22 @@ class ImageApiSpec:
         return ImageApi(self.model, self.price, self.prompts, self.size, self.cache)
 
 
+@dataclass(frozen=True, config=STRICT)
+class ByTaskSpec:
+    """A checkpoint for each task, by the task's name."""
+
+    checkpoints: dict[str, str]
+    kind: Literal["by_task"] = "by_task"
+
+    def make(self, dataset: Path, manifest: DatasetManifest, device: str) -> Predictor:
+        specs = {task: CheckpointSpec(checkpoint) for task, checkpoint in self.checkpoints.items()}
+        return ByTask({task: spec.make(dataset, manifest, device) for task, spec in specs.items()})
+
+
 Spec = Annotated[
     CopyingSpec
     | CheckpointSpec
+    | ByTaskSpec
     | UntrainedSpec
     | AutoencoderCeilingSpec
     | LinearMotionSpec

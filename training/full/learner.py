@@ -14,7 +14,7 @@ from accelerate.utils import set_seed
 from framepred_ros.loading import build_pipeline
 from training.full.lora import add_adapters, merged
 from training.full.objective import Batch, make_denoising, weighted_loss
-from training.full.weights import find_weights, load_parts, load_scheduler
+from training.full.weights import load_parts, load_scheduler
 from training.trainer.latent_cache import cache_embeddings, cache_latents
 from training.trainer.pair_table import PairTable
 from training.trainer.recipe import Recipe
@@ -36,13 +36,12 @@ class Denoiser(torch.nn.Module):
 
 
 class PretrainedLearner:
-    """See `training.trainer.learner.Learner`. Raises WeightsError if the weights cannot be had."""
+    """See `training.trainer.learner.Learner`; starts from a folder. Raises WeightsError if it cannot be loaded."""
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: Recipe, folder: Path):
         self.recipe, self.options = recipe, recipe.model
-        self.folder = find_weights(self.options.weights)
-        self.parts = load_parts(self.folder)
-        self.scheduler = load_scheduler(self.folder, self.options.diffusion)
+        self.parts = load_parts(folder)
+        self.scheduler = load_scheduler(folder, self.options.diffusion)
         self.model = Denoiser(self.parts.unet)
         # What the reference script computes latents and embeddings in, float16's finer steps in place of bfloat16's.
         self.cache_dtype = np.float32 if recipe.run.mixed_precision == "no" else np.float16

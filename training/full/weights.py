@@ -1,4 +1,4 @@
-"""Published weights as a start: Stable Diffusion or InstructPix2Pix, by folder or hub id."""
+"""Published weights as a start: Stable Diffusion or InstructPix2Pix."""
 
 from __future__ import annotations
 
@@ -8,34 +8,9 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from framepred_ros.checkpoint import resolve_checkpoint
 from training.trainer.learner import Parts
 from training.trainer.recipe import Diffusion
-
-
-class WeightsError(ValueError):
-    """The weights cannot be had, or are not what training can start from; the message says what to do."""
-
-
-def find_weights(name: str) -> Path:
-    """The folder of weights that are named by a folder or by a hub id, downloaded if need be.
-
-    Raises:
-        WeightsError: there is no such folder, and the hub does not give them.
-    """
-    try:
-        folder = resolve_checkpoint(name)
-    except FileNotFoundError as error:
-        raise WeightsError(
-            f"model.weights: {error}. On a machine with a network, `hf download {name} --local-dir DIR` fetches them; "
-            "then say model.weights=DIR"
-        ) from error
-    missing = [
-        part for part in ("vae", "text_encoder", "tokenizer", "unet", "scheduler") if not (folder / part).is_dir()
-    ]
-    if missing:
-        raise WeightsError(f"model.weights: {folder} lacks {', '.join(missing)}/ of diffusers' layout; copy it whole")
-    return folder
+from training.trainer.weights import WeightsError
 
 
 def load_parts(folder: Path) -> Parts:

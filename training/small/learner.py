@@ -14,6 +14,7 @@ from accelerate.utils import set_seed
 from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
+from transformers import CLIPTokenizer
 
 from framepred_ros.loading import build_pipeline
 from framepred_ros.patch_autoencoder import PatchAutoencoder
@@ -21,6 +22,7 @@ from framepred_ros.predictor import coarse_channels
 from training.small.autoencoder import fit_patch_autoencoder
 from training.small.loss import VelocityLoss, add_noise
 from training.small.model import build_scheduler, build_text_encoder, build_unet
+from training.small.start import copy_weights, load_start
 from training.small.tokenizer import train_tokenizer
 from training.trainer.latent_cache import cache_latents, tokenize
 from training.trainer.learner import Parts
@@ -55,26 +57,31 @@ class Batch:
 
 
 class SmallLearner:
-    """See `training.trainer.learner.Learner`; a new one has random weights that follow from the recipe's seed."""
+    """See `training.trainer.learner.Learner`.
 
-    def __init__(self, recipe: Recipe, instructions: Sequence[str]):
+    A new one starts from the checkpoint in `weights`, or, for None, has random weights that follow from the recipe's
+    seed and a tokenizer of the instructions. Raises WeightsError if the checkpoint cannot be loaded.
+    """
+
+    def __init__(self, recipe: Recipe, instructions: Sequence[str], weights: Path | None = None):
         self.recipe, self.options = recipe, recipe.model
         self.scheduler = build_scheduler()
-        self.tokenizer = train_tokenizer(
-            instructions, self.options.tokenizer_merges, self.options.text_encoder.max_length
-        )
+        self.start = load_start(weights, self.options) if weights else None
+        self.tokenizer = self.start.tokenizer if self.start else _new_tokenizer(self.options, instructions)
         set_seed(recipe.seed)
         self.latent_size = tuple(side // self.options.autoencoder.patch_size for side in recipe.resolution)
         self.model = _build_model(self.options, self.tokenizer, self.latent_size)
+        if self.start:
+            copy_weights(self.start, self.model.text_encoder, self.model.unet)
         self._template = copy.deepcopy(self.model)  # as it is before training wraps or shards it
 
     def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:
-        """See `Learner`. The autoencoder is fitted first, unless the output folder has it."""
+        """See `Learner`. The autoencoder is fitted first, unless the start or the output folder has one."""
         if accelerator.device.type == "cpu":
             # PyTorch's fused attention is slow in the backward pass for such short sequences on a CPU.
             self.model.unet.set_attn_processor(AttnProcessor())
         self.table, self.device = table, accelerator.device
-        vae = _autoencoder(self.recipe, table, output / "autoencoder")
+        vae = self.start.vae if self.start else _autoencoder(self.recipe, table, output / "autoencoder")
         self.parts = Parts(vae, self.model.text_encoder, self.tokenizer, self.model.unet)
         self.latents = cache_latents(
             output / "cache", table.frames, vae, self.recipe.resolution, mirrored=self.recipe.data.mirror
@@ -123,6 +130,10 @@ class SmallLearner:
             "prediction_target": "difference",
             "difference_channels": self.options.difference_channels,
         }
+
+
+def _new_tokenizer(options: SmallModel, instructions: Sequence[str]) -> CLIPTokenizer:
+    return train_tokenizer(instructions, options.tokenizer_merges, options.text_encoder.max_length)
 
 
 def _build_model(options: SmallModel, tokenizer, latent_size: tuple[int, int]) -> DenoisingModel:

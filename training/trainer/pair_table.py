@@ -60,6 +60,17 @@ def hold_out_episodes(rows: Sequence[Row], per_task: int) -> tuple[list[Row], li
     return kept, [row for row in rows if (row.task, row.episode) in held_out]
 
 
+def choose_tasks(rows: Sequence[Row], tasks: Sequence[str] | None) -> list[Row]:
+    """The rows of these tasks; all of them for None. Raises ValueError for a task that has no rows."""
+    if tasks is None:
+        return list(rows)
+    there = {row.task for row in rows}
+    for task in tasks:
+        if task not in there:
+            raise ValueError(f"data.tasks: the dataset has no task {task}; its tasks are {', '.join(sorted(there))}")
+    return [row for row in rows if row.task in tasks]
+
+
 def choose_samples(rows: Sequence[Row], count: int | None, seed: int) -> list[Row]:
     """`count` of the rows, drawn at random, in their order; all of them for None or a count that is too large."""
     if count is None or count >= len(rows):

@@ -56,15 +56,18 @@ class Loss:
 
 @dataclass(frozen=True)
 class SmallModel:
-    """A small model from scratch: tokenizer, linear autoencoder, text encoder and UNet.
+    """A small model: tokenizer, linear autoencoder, text encoder and UNet, from scratch or from a checkpoint.
 
     Attributes:
+        weights: a checkpoint of the same sizes to train on from, a folder or a hub id: its tokenizer and autoencoder
+            are kept, its text encoder and UNet trained; null starts from scratch.
         tokenizer_merges: most byte-pair merges to learn from the instructions.
         difference_channels: leading latent channels predicted as a change from the current frame, null for all; see
             `framepred_ros.checkpoint.CheckpointInfo`.
     """
 
     kind: str = "small"
+    weights: str | None = None
     tokenizer_merges: int = 400
     difference_channels: int | None = None
     autoencoder: Autoencoder = field(default_factory=Autoencoder)
@@ -156,12 +159,14 @@ class Data:
     """Which samples are drawn.
 
     Attributes:
+        tasks: train, and validate, on these tasks of the dataset only; null for all.
         balance_tasks: draw every task equally often; otherwise every pair once an epoch, in a new order each time.
         mirror: mirror every other pair, with the sides in its instruction swapped; a pair whose instruction has no
             sure mirror image stays as it is (`training.trainer.mirroring`).
         max_samples: train on this many pairs, chosen at random; null for all.
     """
 
+    tasks: tuple[str, ...] | None = None
     balance_tasks: bool = True
     mirror: bool = False
     max_samples: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,18 +12,17 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 from rich.console import Console
 
-from framepred_ros.checkpoint import FILE_NAME as INFO_FILE
-from framepred_ros.checkpoint import read_checkpoint_info
 from training.dataset_index import DatasetManifest, Row, load_manifest, load_split
 from training.evaluation.pair_data import draw_evenly
 from training.trainer.learner import Learner
 from training.trainer.memory import estimate_memory
-from training.trainer.pair_table import PairTable, choose_samples, hold_out_episodes, make_pair_table
+from training.trainer.pair_table import PairTable, choose_samples, choose_tasks, hold_out_episodes, make_pair_table
 from training.trainer.recipe import Recipe, Run
 from training.trainer.recipe_file import write_recipe
 from training.trainer.state import saved_states
 from training.trainer.trainer import Trainer
 from training.trainer.validation import BEST, CHECKPOINT, Validation, finish_replacement
+from training.trainer.weights import check_horizon, find_weights
 
 # Caches and validations of hours, during which the other processes wait, are no failures.
 PATIENCE = timedelta(hours=24)
@@ -78,30 +77,28 @@ def make_accelerator(options: Run, device: str) -> Accelerator:
 
 def load_data(recipe: Recipe, dataset: Path) -> TrainingData:
     """Reads the dataset's index. Raises DatasetError or ValueError if it is not fit for the recipe."""
-    rows, held_out = hold_out_episodes(load_split(dataset, "train"), recipe.validation.episodes_per_task)
+    rows = choose_tasks(load_split(dataset, "train"), recipe.data.tasks)
+    rows, held_out = hold_out_episodes(rows, recipe.validation.episodes_per_task)
     rows = choose_samples(rows, recipe.data.max_samples, recipe.seed)
     manifest = load_manifest(dataset)
+    used = tuple(each for each in manifest.episodes if recipe.data.tasks is None or each.task in recipe.data.tasks)
+    manifest = replace(manifest, episodes=used)
     held_out = draw_evenly(held_out, recipe.validation.pairs_per_task)
     return TrainingData(manifest, make_pair_table(rows, manifest, recipe.data.mirror), held_out)
 
 
 def make_learner(recipe: Recipe, data: TrainingData) -> Learner:
-    """The model that the recipe names. Raises ValueError if weights to start from predict another horizon."""
+    """The model that the recipe names. Raises WeightsError if the weights to start from cannot be used."""
+    folder = find_weights(recipe.model.weights) if recipe.model.weights else None
+    if folder:
+        check_horizon(folder, data.manifest.horizon)
     if recipe.model.kind == "small":
         from training.small.learner import SmallLearner
 
-        return SmallLearner(recipe, data.table.instructions)
+        return SmallLearner(recipe, data.table.instructions, folder)
     from training.full.learner import PretrainedLearner
 
-    learner = PretrainedLearner(recipe)
-    if (learner.folder / INFO_FILE).is_file():
-        horizon = read_checkpoint_info(learner.folder).horizon
-        if horizon != data.manifest.horizon:
-            raise ValueError(
-                f"model.weights {learner.folder} predict {horizon} steps ahead, but the dataset's pairs are "
-                f"{data.manifest.horizon} steps apart; build a dataset with --horizon {horizon}, or take other weights"
-            )
-    return learner
+    return PretrainedLearner(recipe, folder)
 
 
 def describe(recipe: Recipe, data: TrainingData, learner: Learner, processes: int) -> None:

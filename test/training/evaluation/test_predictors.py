@@ -12,6 +12,8 @@ from moving_squares import make_moving_squares
 
 from training.dataset_index import Row, load_split
 from training.evaluation.measure import MeasureOptions, read_pair, score_rows
+from training.evaluation.predictors.base import Prediction, Predictor
+from training.evaluation.predictors.by_task import ByTask
 from training.evaluation.predictors.checkpoint import CheckpointPredictor, load_model, untrain
 from training.evaluation.predictors.linear_motion import LinearMotion
 from training.evaluation.predictors.pictures_folder import PicturesFolder
@@ -212,3 +214,23 @@ def test_the_image_api_spends_nothing_unasked(server, pairs, tmp_path, monkeypat
     with pytest.raises(ValueError, match="OPENAI_API_KEY"):
         ImageApi("dall-e-2", 0.04, None, cache=tmp_path).prepare([pairs[0].row], None)
     assert not ImagesApi.requests
+
+
+def test_by_task_hands_each_pair_to_its_tasks_predictor(pairs):
+    class Constant(Predictor):
+        def __init__(self, level, horizon=None):
+            self.level, self.horizon = level, horizon
+
+        def predict(self, pairs):
+            return [Prediction(np.full_like(pair.current, self.level)) for pair in pairs]
+
+    mixed = [*pairs[::3], *pairs[1::3]]
+    predictor = ByTask({"slide_left": Constant(10, HORIZON), "slide_right": Constant(20)})
+    predictor.prepare([pair.row for pair in mixed], None)
+    levels = [prediction.picture.max() for prediction in predictor.predict(mixed)]
+    assert levels == [{"slide_left": 10, "slide_right": 20}[pair.row.task] for pair in mixed] and len(set(levels)) == 2
+    assert predictor.horizon == HORIZON
+    with pytest.raises(ValueError, match="no predictor for task slide_right, only for: slide_left"):
+        ByTask({"slide_left": Constant(10)}).prepare([pair.row for pair in mixed], None)
+    with pytest.raises(ValueError, match="the tasks' predictors differ in horizon: 4, 8"):
+        ByTask({"slide_left": Constant(10, 4), "slide_right": Constant(20, 8)})

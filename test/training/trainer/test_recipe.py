@@ -80,7 +80,7 @@ def test_kind_says_which_model(recipe_file):
     [
         ("sede: 1", "unknown key sede"),
         ("model: {kind: small, unet: {chanels: [32]}}", "unknown key model.unet.chanels"),
-        ("model: {kind: small, weights: a/b}", "unknown key model.weights"),
+        ("model: {kind: small, lora: {rank: 4}}", "unknown key model.lora"),
         ("model: {kind: large}", "model.kind must be one of small, pretrained"),
         ("model: {weights: a/b}", "model.kind must be one of"),
         (

@@ -1,0 +1,57 @@
+"""A small checkpoint as a start for training on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from framepred_ros.checkpoint import read_checkpoint_info
+from framepred_ros.loading import load_pipeline
+from framepred_ros.patch_autoencoder import PatchAutoencoder
+from training.trainer.learner import Parts
+from training.trainer.recipe import SmallModel
+from training.trainer.weights import WeightsError
+
+
+def load_start(folder: Path, options: SmallModel) -> Parts:
+    """Loads the models of a small checkpoint.
+
+    Raises:
+        WeightsError: it cannot be loaded, is no small checkpoint, or its latents are not those of the recipe.
+    """
+    try:
+        pipeline = load_pipeline(folder, torch.device("cpu"), torch.float32)
+    except ValueError as error:
+        raise WeightsError(f"model.weights: {error}") from error
+    if not isinstance(pipeline.vae, PatchAutoencoder):
+        raise WeightsError(f"model.weights: {folder} is no small checkpoint; recipes of kind pretrained start from it")
+    config = pipeline.vae.config
+    there = {
+        "autoencoder.patch_size": config.patch_size,
+        "autoencoder.components": config.latent_channels,
+        "difference_channels": read_checkpoint_info(folder).difference_channels,
+        "text_encoder.max_length": pipeline.text_encoder.config.max_position_embeddings,
+    }
+    wanted = {
+        "autoencoder.patch_size": options.autoencoder.patch_size,
+        "autoencoder.components": options.autoencoder.components,
+        "difference_channels": options.difference_channels,
+        "text_encoder.max_length": options.text_encoder.max_length,
+    }
+    for name, value in there.items():
+        if value != wanted[name]:
+            raise WeightsError(f"model.weights: {folder} has model.{name} {value}, the recipe {wanted[name]}")
+    return Parts(pipeline.vae.eval(), pipeline.text_encoder, pipeline.tokenizer, pipeline.unet)
+
+
+def copy_weights(start: Parts, text_encoder: torch.nn.Module, unet: torch.nn.Module) -> None:
+    """Copies the weights of a checkpoint into models of the recipe's sizes. Raises WeightsError if those differ."""
+    for name, source, target in (("text_encoder", start.text_encoder, text_encoder), ("unet", start.unet, unet)):
+        try:
+            target.load_state_dict(source.state_dict())
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1].strip()
+            raise WeightsError(
+                f"model.weights: the checkpoint's {name} is not of the recipe's sizes: {reason}"
+            ) from error

@@ -1,0 +1,45 @@
+"""Weights that training starts from, by folder or hub id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from framepred_ros.checkpoint import FILE_NAME as INFO_FILE
+from framepred_ros.checkpoint import read_checkpoint_info, resolve_checkpoint
+
+
+class WeightsError(ValueError):
+    """The weights cannot be had, or are not what training can start from; the message says what to do."""
+
+
+def find_weights(name: str) -> Path:
+    """The folder of weights that are named by a folder or by a hub id, downloaded if need be.
+
+    Raises:
+        WeightsError: there is no such folder, and the hub does not give them.
+    """
+    try:
+        folder = resolve_checkpoint(name)
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"model.weights: {error}. On a machine with a network, `hf download {name} --local-dir DIR` fetches them; "
+            "then say model.weights=DIR"
+        ) from error
+    missing = [
+        part for part in ("vae", "text_encoder", "tokenizer", "unet", "scheduler") if not (folder / part).is_dir()
+    ]
+    if missing:
+        raise WeightsError(f"model.weights: {folder} lacks {', '.join(missing)}/ of diffusers' layout; copy it whole")
+    return folder
+
+
+def check_horizon(folder: Path, horizon: int) -> None:
+    """Raises WeightsError if the weights are a checkpoint that predicts another number of steps ahead."""
+    if not (folder / INFO_FILE).is_file():
+        return  # published weights predict nothing yet
+    predicted = read_checkpoint_info(folder).horizon
+    if predicted != horizon:
+        raise WeightsError(
+            f"model.weights {folder} predict {predicted} steps ahead, but the dataset's pairs are {horizon} steps "
+            f"apart; build a dataset with --horizon {predicted}, or take other weights"
+        )
