@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 
 from framepred_ros.node.camera_channel import CameraChannel
 from framepred_ros.node.frames import Frame
+from framepred_ros.node.garbage import lasting_objects
 from framepred_ros.node.instruction_topic import InstructionTopic
 from framepred_ros.node.memory import free_memory
 from framepred_ros.node.model import open_predictor
@@ -178,7 +179,8 @@ class PredictionPipeline:
     def load_predictor(self) -> FramePredictor:
         """Open the model that the parameters name."""
         shapes = [self._frame_shapes.get(name) for name in self._cameras]
-        return open_predictor(self._value("checkpoint"), self._value("device"), self._value("engine"), shapes)
+        with lasting_objects():
+            return open_predictor(self._value("checkpoint"), self._value("device"), self._value("engine"), shapes)
 
     def settings(self) -> PredictionSettings:
         """Return the settings of the next prediction."""
