@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.typesys import Stores, get_typestore
+from rosbags.interfaces import Connection
 
+from framepred_ros.bag_reader import COMPRESSED_IMAGE, IMAGE, STRING, decode_message, open_bag, read_messages
 from framepred_ros.image_messages import rgb_from_compressed_image, rgb_from_image
 
 SHIPPED_EPISODES = Path(__file__).parent / "episodes"
-DECODERS = {
-    "sensor_msgs/msg/Image": rgb_from_image,
-    "sensor_msgs/msg/CompressedImage": rgb_from_compressed_image,
-}
+DECODERS = {IMAGE: rgb_from_image, COMPRESSED_IMAGE: rgb_from_compressed_image}
 
 
 @dataclass(frozen=True)
@@ -60,24 +56,23 @@ class EpisodeBag:
     """The images of one camera topic of a bag, and the instructions on its `instruction` topic, in time order.
 
     Args:
-        path: a ROS 2 bag folder, or a ROS 1 bag file.
+        path: a ROS 2 bag folder, or its .mcap or .db3 file.
         image_topic: needed only where the bag has several image topics.
 
     Raises:
         FileNotFoundError: there is no such bag.
-        ValueError: it cannot be read, or its image topics are not one; the message names them.
+        BagError: it cannot be read.
+        ValueError: its image topics are not one; the message names them.
     """
 
     def __init__(self, path: str | Path, image_topic: str = "") -> None:
         self.path = Path(path)
-        if not self.path.exists():
-            raise FileNotFoundError(f"no bag at {self.path}")
-        with _open(self.path) as reader:
-            cameras = {each.topic: each for each in reader.connections if each.msgtype in DECODERS}
+        with open_bag(self.path) as bag:
+            cameras = {each.topic: each for each in bag.connections if each.msgtype in DECODERS}
             if image_topic:
                 cameras = {topic: each for topic, each in cameras.items() if topic == image_topic}
             if len(cameras) != 1:
-                topics = ", ".join(f"{each.topic} ({each.msgtype})" for each in reader.connections)
+                topics = ", ".join(f"{each.topic} ({each.msgtype})" for each in bag.connections)
                 raise ValueError(f"{self.path}: expected one image topic {image_topic}, the bag has: {topics}")
             self.image_topic = next(iter(cameras))
             self.frame_count = cameras[self.image_topic].msgcount
@@ -86,12 +81,13 @@ class EpisodeBag:
         """Yield the bag's frames and instructions in time order.
 
         Raises:
+            BagError: the bag is damaged.
             ImageMessageError: a frame cannot be decoded.
         """
-        with _open(self.path) as reader:
-            wanted = [each for each in reader.connections if each.topic == self.image_topic or _is_instruction(each)]
-            for connection, time, data in reader.messages(wanted):
-                message = reader.deserialize(data, connection.msgtype)
+        with open_bag(self.path) as bag:
+            wanted = [each for each in bag.connections if each.topic == self.image_topic or _is_instruction(each)]
+            for connection, time, data in read_messages(bag, wanted):
+                message = decode_message(self.path, connection.msgtype, data)
                 if connection.topic == self.image_topic:
                     header, rgb = message.header, DECODERS[connection.msgtype](message)
                     yield BagFrame(time, header.stamp.sec * 10**9 + header.stamp.nanosec, header.frame_id, rgb)
@@ -103,27 +99,11 @@ def image_topics(path: str | Path) -> list[str]:
     """Return the names of a bag's image topics, raw and compressed, in order.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such bag, or it cannot be read.
+        FileNotFoundError, BagError: there is no such bag, or it cannot be read.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"no bag at {path}")
-    with _open(path) as reader:
-        return sorted(each.topic for each in reader.connections if each.msgtype in DECODERS)
+    with open_bag(path) as bag:
+        return sorted(each.topic for each in bag.connections if each.msgtype in DECODERS)
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[AnyReader]:
-    try:
-        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
-        reader.open()
-    except (AnyReaderError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as a bag: {error}") from error
-    try:
-        yield reader
-    finally:
-        reader.close()
-
-
-def _is_instruction(connection: object) -> bool:
-    return connection.msgtype == "std_msgs/msg/String" and connection.topic.rsplit("/", 1)[-1] == "instruction"
+def _is_instruction(connection: Connection) -> bool:
+    return connection.msgtype == STRING and connection.topic.rsplit("/", 1)[-1] == "instruction"

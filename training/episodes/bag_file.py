@@ -1,43 +1,29 @@
-"""Cautious reading of ROS 2 bags: topics, images and instructions.
-
-The bag's own type definitions are not used: `rosbags` turns such definitions into Python code and runs it, and the few
-types that are read here have been the same in all ROS 2 releases.
-"""
+"""Topics, messages and pictures of ROS 2 bags, as `framepred_ros.bag_reader` reads them; its errors as EpisodeError."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rosbags.rosbag2 import Reader
-from rosbags.typesys import Stores, get_typestore
 
+from framepred_ros import bag_reader
+from framepred_ros.bag_reader import COMPRESSED_IMAGE, BagError, read_messages
+from framepred_ros.image_messages import rgb_from_image
 from training.episodes.episode import EpisodeError
 from training.episodes.files import reading
 from training.episodes.pictures import decode_picture
 from training.episodes.resampling import NANOSECONDS
 
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
-STRING = "std_msgs/msg/String"
-
-_DAMAGED = "no ROS 2 bag (mcap or sqlite3), or a damaged one"
-
 
 @contextmanager
 def open_bag(path: Path) -> Iterator[Reader]:
-    """The open bag: a folder with metadata.yaml, an .mcap or a .db3 file. Raises EpisodeError."""
-    with reading(path, _DAMAGED):
-        bag = Reader(path)
-        bag.open()
-    try:
+    """The open bag: a folder with metadata.yaml, an .mcap or a .db3 file. Raises EpisodeError, in its block too."""
+    with _episode_errors(path), bag_reader.open_bag(path) as bag:
         yield bag
-    finally:
-        bag.close()
 
 
 def choose_topic(bag: Reader, path: Path, types: tuple[str, ...], wanted: str | None, option: str) -> str:
@@ -62,35 +48,36 @@ def topic_messages(
     """Yields (bag time in nanoseconds, type, serialized message) of a topic in time order, from start to before stop.
 
     Raises:
-        EpisodeError: the bag is damaged, or its times go back.
+        EpisodeError: the bag's times go back.
+        BagError: it is damaged; `open_bag` makes an EpisodeError of it.
     """
     connections = [each for each in bag.connections if each.topic == topic]
     previous = None
-    with reading(path, _DAMAGED):
-        for connection, time, raw in bag.messages(connections, start, stop) if connections else ():
-            if previous is not None and time < previous:
-                raise EpisodeError(path, f"the times of {topic} go back by {(previous - time) / NANOSECONDS:.3f} s")
-            previous = time
-            yield time, connection.msgtype, raw
+    for connection, time, raw in read_messages(bag, connections, start, stop):
+        if previous is not None and time < previous:
+            raise EpisodeError(path, f"the times of {topic} go back by {(previous - time) / NANOSECONDS:.3f} s")
+        previous = time
+        yield time, connection.msgtype, raw
 
 
 def decode_message(path: Path, kind: str, raw: bytes) -> Any:
-    """The message, of one of the types above. Raises EpisodeError."""
-    with reading(path, f"a damaged {kind}"):
-        return _types().deserialize_cdr(raw, kind)
+    """The message, of one of the types of `framepred_ros.bag_reader`. Raises EpisodeError."""
+    with _episode_errors(path):
+        return bag_reader.decode_message(path, kind, raw)
 
 
 def decode_image(path: Path, kind: str, raw: bytes) -> np.ndarray:
     """The picture in a message as RGB uint8 (H, W, 3). Raises EpisodeError."""
     message = decode_message(path, kind, raw)
     with reading(path, f"unusable {kind}"):
-        if kind == COMPRESSED_IMAGE:
-            return decode_picture(message.data.tobytes())
-        from framepred_ros.image_messages import rgb_from_image
-
-        return rgb_from_image(message)
+        return decode_picture(message.data.tobytes()) if kind == COMPRESSED_IMAGE else rgb_from_image(message)
 
 
-@cache
-def _types() -> Any:
-    return get_typestore(Stores.ROS2_HUMBLE)
+@contextmanager
+def _episode_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BagError as error:
+        raise EpisodeError(path, error.reason) from error
+    except FileNotFoundError as error:
+        raise EpisodeError(path, "no such file or folder") from error
