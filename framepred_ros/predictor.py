@@ -170,7 +170,8 @@ class FramePredictor:
 
     def _check_steps(self, steps: int | None) -> int:
         steps = self.info.steps if steps is None else steps
-        largest = self.scheduler.config.num_train_timesteps
+        config = self.scheduler.config
+        largest = config.get("original_inference_steps") or config.num_train_timesteps  # the former of LCMScheduler
         if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
             raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
         return steps

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from framepred_ros.checkpoint import CheckpointInfo
+from framepred_ros.guidance import guidance_inputs, guide, is_guided
 from framepred_ros.loading import build_pipeline
 
 CACHED_INSTRUCTIONS = 64
@@ -53,13 +54,10 @@ class FastSampler:
     def sample(self, pixels, instructions, steps, seed):
         """See `Sampler.sample`."""
         current = self.vae.encode(pixels).latent_dist.mode()
-        guided = (self.info.guidance_scale, self.info.image_guidance_scale) != (1.0, 1.0)
-        embeddings = torch.cat([self.embed(instruction) for instruction in instructions])
-        condition = current
-        if guided:  # in the pipeline's order: text and image, image only, neither
-            empty = self.embed("").expand_as(embeddings)
-            embeddings = torch.cat([embeddings, empty, empty])
-            condition = torch.cat([current, current, torch.zeros_like(current)])
+        guided = is_guided(self.info)
+        condition, embeddings = current, torch.cat([self.embed(instruction) for instruction in instructions])
+        if guided:
+            condition, embeddings = guidance_inputs(current, embeddings, self.embed(""))
         # One generator per frame, as if each were sampled alone.
         generators = [torch.Generator().manual_seed(seed) for _ in instructions]
         self.scheduler.set_timesteps(steps, device=current.device)
@@ -70,7 +68,7 @@ class FastSampler:
             sample = torch.cat([self.scheduler.scale_model_input(sample, timestep), condition], dim=1)
             output = self.unet(sample, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
             if guided:
-                output = self._guide(output)
+                output = guide(output, self.info)
             latents = self.scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
         return current, latents
 
@@ -91,15 +89,6 @@ class FastSampler:
         if len(self._embeddings) > CACHED_INSTRUCTIONS:
             self._embeddings.popitem(last=False)
         return embedding
-
-    def _guide(self, output):
-        """InstructPix2Pix equation 3."""
-        with_text, image_only, neither = output.chunk(3)
-        return (
-            neither
-            + self.info.guidance_scale * (with_text - image_only)
-            + self.info.image_guidance_scale * (image_only - neither)
-        )
 
 
 class OpenVinoSampler(FastSampler):

@@ -7,79 +7,23 @@ Works the same under `accelerate launch -m training.train ...` on several proces
 
 from __future__ import annotations
 
-import argparse
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
+from training.trainer.command import make_parser, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0 done, 1 bad input or a run that cannot go on, 130 interrupted."""
-    args = _parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    _quiet_libraries()
-    from training.trainer.recipe_file import (
-        read_recipe,
-    )  # torch and diffusers take seconds: once the arguments are good
-    from training.trainer.run_log import DivergedError
-    from training.trainer.session import run
+    """Runs the command; returns the exit status of `run_command`."""
+    args = make_parser("train", __doc__.splitlines()[0]).parse_intermixed_args(arguments)
 
-    try:
-        recipe = read_recipe(args.recipe, args.overrides)
-        run(recipe, args.dataset, args.output, args.resume == "auto", args.device, args.dry_run)
-    except (ValueError, OSError, DivergedError) as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 1
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
-            raise
-        print(f"train: {_out_of_memory(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("train: interrupted; --resume auto continues from the last saved state", file=sys.stderr)
-        return 130
-    return 0
+    def recipe():
+        from training.trainer.recipe_file import read_recipe
 
+        return read_recipe(args.recipe, args.overrides)
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _out_of_memory(error: RuntimeError) -> str:
-    return (
-        f"out of memory: {str(error).splitlines()[0]}. The saved states are good. Halve optimization.batch_size and "
-        "double optimization.gradient_accumulation, or say run.gradient_checkpointing=true; --dry-run estimates what "
-        "is needed"
-    )
-
-
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", type=Path, required=True, help="YAML file; training/recipes holds ours")
-    parser.add_argument("--dataset", type=Path, required=True, help="folder that training.build_dataset wrote")
-    parser.add_argument("--output", type=Path, required=True, help="folder for state, logs, pictures and checkpoint/")
-    parser.add_argument("--resume", choices=("never", "auto"), default="never", help="auto continues a stopped run")
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="auto takes a GPU when there is one")
-    parser.add_argument("--dry-run", action="store_true", help="print length and memory of the run, and stop there")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as optimization.max_steps=2000")
-    return parser.parse_intermixed_args(arguments)
-
-
-def _quiet_libraries() -> None:
-    """Leaves the terminal to our own progress: the libraries' bars and notes say nothing a user could act on."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    for library in (diffusers_logging, transformers_logging):
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
+    return run_command("train", args, recipe)
 
 
 if __name__ == "__main__":

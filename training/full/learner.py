@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from framepred_ros.loading import build_pipeline
+from training.full.cached_pairs import CachedPairs, denoiser_inputs, to_device
 from training.full.lora import add_adapters, merged
 from training.full.objective import Batch, make_denoising, weighted_loss
 from training.full.weights import load_parts, load_scheduler
-from training.trainer.latent_cache import cache_embeddings, cache_latents
 from training.trainer.pair_table import PairTable
 from training.trainer.recipe import Recipe
-from training.trainer.sampler import Draw, draw_noise
+from training.trainer.sampler import Draw
 
 HALF = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -43,42 +41,20 @@ class PretrainedLearner:
         self.parts = load_parts(folder)
         self.scheduler = load_scheduler(folder, self.options.diffusion)
         self.model = Denoiser(self.parts.unet)
-        # What the reference script computes latents and embeddings in, float16's finer steps in place of bfloat16's.
-        self.cache_dtype = np.float32 if recipe.run.mixed_precision == "no" else np.float16
         if self.options.lora is not None:
             set_seed(recipe.seed)
             add_adapters(self.parts.unet, self.options.lora, HALF[recipe.run.mixed_precision])
         self._template = copy.deepcopy(self.model)  # as it is before training wraps or shards it
 
     def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:
-        """See `Learner`. Autoencoder and text encoder leave the device again."""
-        self.table, self.device, folder = table, accelerator.device, output / "cache"
-        vae, text_encoder = self.parts.vae.to(self.device), self.parts.text_encoder.to(self.device)
-        self.latents = cache_latents(
-            folder, table.frames, vae, self.recipe.resolution, self.cache_dtype, self.recipe.data.mirror
-        )
-        texts = [*table.instructions, ""]
-        self.embeddings = cache_embeddings(folder, texts, self.parts.tokenizer, text_encoder, self.cache_dtype)
-        vae.cpu()
-        text_encoder.cpu()
+        """See `Learner`."""
+        self.device = accelerator.device
+        self.pairs = CachedPairs(self.recipe, self.parts, table, output / "cache", self.device)
 
     def load(self, draw: Draw) -> Batch:
         """See `Learner`."""
-        variants = draw.mirrored.astype(int)
-        current, future = (
-            torch.from_numpy(self.latents[frames[draw.pairs], variants]).float()
-            for frames in (self.table.current, self.table.future)
-        )
-        mean, std = future.chunk(2, dim=1)
         steps, last = self.scheduler.config.num_train_timesteps, self.options.diffusion.last_timestep_fraction
-        return Batch(
-            mean=mean,
-            std=std,
-            current=current.chunk(2, dim=1)[0],
-            text=torch.from_numpy(self.embeddings[draw.instructions]).float(),
-            empty=torch.tensor(self.embeddings[-1:], dtype=torch.float32),
-            noise=draw_noise(draw.seeds, mean.shape[1:], steps, last),
-        )
+        return self.pairs.load(draw, steps, last)
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """See `Learner`."""
@@ -90,14 +66,7 @@ class PretrainedLearner:
 
     def inputs(self, batch_size: int) -> tuple[torch.Tensor, ...]:
         """See `Learner`."""
-        unit = 2 ** (len(self.parts.vae.config.block_out_channels) - 1)
-        height, width = (side // unit for side in self.recipe.resolution)
-        text = self.parts.text_encoder.config
-        return (
-            torch.zeros(batch_size, self.parts.unet.config.in_channels, height, width),
-            torch.zeros(batch_size, dtype=torch.int64),
-            torch.zeros(batch_size, text.max_position_embeddings, text.hidden_size),
-        )
+        return denoiser_inputs(self.parts, self.recipe.resolution, batch_size)
 
     def pipeline(self, weights: dict[str, torch.Tensor]):
         """See `Learner`. Adapters are merged."""
@@ -116,10 +85,3 @@ class PretrainedLearner:
             "image_guidance_scale": sampling.image_guidance_scale,
             "prediction_target": "future",
         }
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The same batch on a device."""
-    moved = {name: value.to(device) for name, value in vars(batch).items() if name != "noise"}
-    noise = type(batch.noise)(**{name: value.to(device) for name, value in vars(batch.noise).items()})
-    return replace(batch, **moved, noise=noise)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
+from diffusers.training_utils import EMAModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.trainer.pair_table import PairTable
@@ -33,11 +34,13 @@ class Learner(Protocol):
         parts: the models of the checkpoint's pipeline, of which `model` holds those that are trained; complete once
             prepared.
         scheduler: the noise schedule of training and of the checkpoint.
+        average: the trainer's average of the trained weights, or None; set before the first step.
     """
 
     model: torch.nn.Module
     parts: Parts
     scheduler: Any
+    average: EMAModel | None
 
     def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:
         """Does what is done once before the first step: caches of all latents and instructions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from training.dataset_index import DatasetManifest
-from training.trainer.recipe import PretrainedModel, Recipe, SmallModel
+from training.trainer.recipe import DistilledModel, PretrainedModel, Recipe, SmallModel
 
 
 def format_summary(summary: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ Tasks: {", ".join(manifest.tasks)}. Scenes, cameras and instructions unlike the 
 
 ## Training
 ```
-python -m training.train --recipe recipe.yaml --dataset DATASET --output OUTPUT
+{_command(recipe.model)} --recipe recipe.yaml --dataset DATASET --output OUTPUT
 ```
 `recipe.yaml` lies in the output folder; seed {recipe.seed}, {step} steps of
 {optimization.batch_size * optimization.gradient_accumulation} pairs on each process.
@@ -62,15 +62,25 @@ The test split is not used here; `python -m training.evaluate` measures it.
 """
 
 
-def _header(model: SmallModel | PretrainedModel) -> str:
-    if isinstance(model, SmallModel):
-        return "license: apache-2.0\nlibrary_name: diffusers"
-    return "license: creativeml-openrail-m\nlibrary_name: diffusers"
+Model = SmallModel | PretrainedModel | DistilledModel
 
 
-def _origin(model: SmallModel | PretrainedModel) -> str:
+def _command(model: Model) -> str:
+    if isinstance(model, DistilledModel):
+        return f"python -m training.distill --teacher {model.weights}"
+    return "python -m training.train"
+
+
+def _header(model: Model) -> str:
+    licences = {SmallModel: "license: apache-2.0\n", PretrainedModel: "license: creativeml-openrail-m\n"}
+    return licences.get(type(model), "") + "library_name: diffusers"  # a distilled model's licence is its teacher's
+
+
+def _origin(model: Model) -> str:
     if isinstance(model, SmallModel):
         return "An InstructPix2Pix model in diffusers' layout with a linear\npatch autoencoder, trained from scratch"
+    if isinstance(model, DistilledModel):
+        return f"Distilled from `{model.weights}` into {model.steps} sampling steps\nwithout guidance"
     how = "with low-rank adapters, merged into the UNet" if model.lora else "the whole UNet"
     kind = model.diffusion.prediction_type
     return f"InstructPix2Pix, trained on from `{model.weights}` ({how}; prediction type\n{kind})"

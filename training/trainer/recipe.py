@@ -155,6 +155,44 @@ class PretrainedModel:
 
 
 @dataclass(frozen=True)
+class DistilledModel:
+    """A UNet that learns to do in few steps, without guidance, what its teacher does in many; see `training.distill`.
+
+    Attributes:
+        weights: the teacher, a checkpoint's folder or a hub id.
+        steps: sampling steps of the distilled checkpoint.
+        guidance_scale, image_guidance_scale: the teacher's, which become part of the weights; null takes those of its
+            framepred.json.
+        solver_steps: timesteps between which the teacher leads; must divide those of its noise schedule. Fewer are
+            learned sooner and follow the teacher less exactly.
+        huber_c: the latents' error up to which the loss is a square; beyond, it is an absolute value.
+    """
+
+    kind: str = "distilled"
+    weights: str | None = None
+    steps: int = 4
+    guidance_scale: float | None = None
+    image_guidance_scale: float | None = None
+    solver_steps: int = 50
+    huber_c: float = 0.001
+
+    def __post_init__(self):
+        _check_positive(self, "steps", "solver_steps", "huber_c")
+        if self.steps > self.solver_steps:
+            raise ValueError(f"steps must be at most solver_steps {self.solver_steps}, not {self.steps}")
+
+    def guidance(self) -> dict[str, float]:
+        """The scales that are given here, by name."""
+        scales = {"guidance_scale": self.guidance_scale, "image_guidance_scale": self.image_guidance_scale}
+        return {name: scale for name, scale in scales.items() if scale is not None}
+
+    @property
+    def pixels_per_latent(self) -> int:
+        """Sides of the resolution must be multiples of this; the resolution is the teacher's own, and fits it."""
+        return 1
+
+
+@dataclass(frozen=True)
 class Data:
     """Which samples are drawn.
 
@@ -279,7 +317,7 @@ class Recipe:
     name: str = "small"
     seed: int = 0
     resolution: tuple[int, ...] = (240, 320)
-    model: SmallModel | PretrainedModel = field(default_factory=SmallModel)
+    model: SmallModel | PretrainedModel | DistilledModel = field(default_factory=SmallModel)
     data: Data = field(default_factory=Data)
     optimization: Optimization = field(default_factory=lambda: Optimization(max_steps=10000))
     validation: Validation = field(default_factory=Validation)

@@ -92,6 +92,10 @@ def make_learner(recipe: Recipe, data: TrainingData) -> Learner:
     folder = find_weights(recipe.model.weights) if recipe.model.weights else None
     if folder:
         check_horizon(folder, data.manifest.horizon)
+    if recipe.model.kind == "distilled":
+        from training.distillation.learner import DistillationLearner
+
+        return DistillationLearner(recipe, folder)
     if recipe.model.kind == "small":
         from training.small.learner import SmallLearner
 

@@ -1,0 +1,64 @@
+"""A checkpoint of either size as a teacher."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info
+from framepred_ros.loading import load_pipeline
+from training.trainer.learner import Parts
+from training.trainer.weights import WeightsError
+
+PREDICTION_TYPES = ("epsilon", "v_prediction")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A checkpoint: its models, float32 on the CPU and without gradients, its scheduler and its settings."""
+
+    parts: Parts
+    scheduler: Any
+    info: CheckpointInfo
+
+
+def load_teacher(folder: Path) -> Teacher:
+    """Opens a checkpoint folder.
+
+    Raises:
+        WeightsError: it cannot be loaded, or predicts neither noise nor v.
+    """
+    try:
+        pipeline = load_pipeline(folder, torch.device("cpu"), torch.float32)
+    except ValueError as error:
+        raise WeightsError(f"model.weights: {error}") from error
+    kind = pipeline.scheduler.config.get("prediction_type", "epsilon")
+    if kind not in PREDICTION_TYPES:
+        raise WeightsError(
+            f"model.weights: {folder}/scheduler has prediction_type {kind}; only {' and '.join(PREDICTION_TYPES)} can be "
+            "distilled"
+        )
+    vae, text_encoder, unet = (
+        part.eval().requires_grad_(False) for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet)
+    )
+    return Teacher(Parts(vae, text_encoder, pipeline.tokenizer, unet), pipeline.scheduler, read_checkpoint_info(folder))
+
+
+def overrides_from(name: str, info: CheckpointInfo) -> list[str]:
+    """What a recipe leaves to the teacher, as `key=value`: its weights, resolution and compositing."""
+    compositing = asdict(info.compositing) if info.compositing else None
+    values = {"model.weights": name, "resolution": info.resolution, "compositing": compositing}
+    return [f"{key}={json.dumps(value)}" for key, value in values.items()]
+
+
+def check_worth(name: str, info: CheckpointInfo, steps: int) -> None:
+    """Raises ValueError for a teacher that needs no more passes through its UNet than the distilled model would."""
+    if info.steps <= steps and (info.guidance_scale, info.image_guidance_scale) == (1.0, 1.0):
+        raise ValueError(
+            f"{name} predicts in {info.steps} steps without guidance already, and a model of {steps} steps would be no "
+            "faster; take another teacher, fewer model.steps, or say --force to distil it as a model of many steps"
+        )
