@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 from training.episodes import Episode
 
 _RECORD = "stored.json"
+_FRAMES_AHEAD = 4  # of the encoder; all that is in memory of an episode
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,29 @@ def _convert(job: StoreJob, made_from: dict[str, Any]) -> StoredEpisode:
     for leftover in (partial, job.folder):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
-    size = (0, 0)
-    for index, image in job.episode.read(job.indices):
-        size = (image.shape[1], image.shape[0])
-        (partial / frame_name(job.episode.number, index)).write_bytes(encode_jpeg(image, job.jpeg_quality))
+    size = _write_frames(job, partial)
     (partial / _RECORD).write_text(json.dumps({"made_from": made_from, "size": size}))
     os.rename(partial, job.folder)
     return _stored(job, size, made_from, "converted")
+
+
+def _write_frames(job: StoreJob, folder: Path) -> tuple[int, int]:
+    """Writes the job's frames and returns their (width, height)."""
+    size, waiting = (0, 0), deque[Future]()
+    with ThreadPoolExecutor(1) as encoder:  # OpenCV lets other threads run, so that the next frame is read meanwhile
+        for index, image in job.episode.read(job.indices):
+            size = (image.shape[1], image.shape[0])
+            path = folder / frame_name(job.episode.number, index)
+            waiting.append(encoder.submit(_write_frame, path, image, job.jpeg_quality))
+            if len(waiting) > _FRAMES_AHEAD:
+                waiting.popleft().result()
+        for written in waiting:
+            written.result()
+    return size
+
+
+def _write_frame(path: Path, image: np.ndarray, quality: int) -> None:
+    path.write_bytes(encode_jpeg(image, quality))
 
 
 def _stored(job: StoreJob, size: Sequence[int], made_from: dict[str, Any], origin: str) -> StoredEpisode:

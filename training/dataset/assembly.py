@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,10 +30,12 @@ def assemble(
             (target / split).mkdir(parents=True)
             metadata[split] = files.enter_context((target / split / METADATA_NAME).open("w", encoding="utf-8"))
         for record in manifest.episodes:
+            frames: dict[str, set[int]] = {}
             for split, row in episode_rows(record, manifest, selection):
                 metadata[split].write(_metadata_line(row))
-                for column in ("input_image", "edited_image"):
-                    _link_frame(stored[episode_key(record)], row[column], target / split / record.task)
+                frames.setdefault(split, set()).update((row["input_image"], row["edited_image"]))
+            for split, indices in frames.items():
+                _link_frames(stored[episode_key(record)], sorted(indices), target / split / record.task)
     (target / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     write_example(manifest, selection, target)
     write_card(manifest, target, "{split}/**")
@@ -53,13 +56,11 @@ def _metadata_line(row: dict[str, Any]) -> str:
     return json.dumps(line, ensure_ascii=False) + "\n"
 
 
-def _link_frame(stored: StoredEpisode, index: int, folder: Path) -> None:
-    target = folder / frame_name(stored.number, index)
-    if target.exists():
-        return
+def _link_frames(stored: StoredEpisode, indices: Iterable[int], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    source = stored.frame_path(index)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+    for index in indices:
+        source, target = stored.frame_path(index), folder / frame_name(stored.number, index)
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)

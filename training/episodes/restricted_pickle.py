@@ -14,10 +14,12 @@ import math
 import pickle
 import pickletools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
+Opcode = tuple[pickletools.OpcodeInfo, Any, int]  # with its argument and position
 
 # A number type as NumPy's pickles spell it: boolean, integer, unsigned, float or complex, and bytes per item.
 _NUMBER_TYPE = re.compile(r"[biufc]\d{1,2}|\?")
@@ -35,6 +37,10 @@ _MEMOIZED_OPCODES = {
     *("GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ", "NEWOBJ_EX"),
 }
 
+# Opcodes of byte strings: how many bytes the length before the contents has.
+_LENGTH_BYTES = {"SHORT_BINBYTES": 1, "BINBYTES": 4, "BINBYTES8": 8, "BYTEARRAY8": 8}
+_LONG = 32  # bytes; so that what is kept of a layout is not larger than the file
+
 # A RoboTwin frame of four cameras has some 700 opcodes, of which 100 make tuples.
 _MAX_OPCODES = 1_000_000
 _MAX_TUPLES = 10_000
@@ -50,34 +56,53 @@ class ForbiddenNameError(pickle.UnpicklingError):
         self.name = name
 
 
-def loads(data: bytes) -> Any:
-    """Loads one pickle of plain containers, numbers, strings and arrays; arrays come as `ArrayRecord`.
+class Loader:
+    """Loads pickles one after the other. One that is laid out as the one before needs no second look at its layout."""
 
-    Raises:
-        ForbiddenNameError: the pickle asks for anything else.
-        pickle.UnpicklingError: it is truncated, no pickle, or malformed.
+    def __init__(self) -> None:
+        self._size = 0
+        self._layout: list[tuple[slice, bytes]] = []
+
+    def load(self, data: bytes) -> Any:
+        """Loads one pickle of plain containers, numbers, strings and arrays; arrays come as `ArrayRecord`.
+
+        Raises:
+            ForbiddenNameError: the pickle asks for anything else.
+            pickle.UnpicklingError: it is truncated, no pickle, or malformed.
+        """
+        try:
+            if len(data) != self._size or any(data[part] != content for part, content in self._layout):
+                self._size, self._layout = len(data), [(part, data[part]) for part in _layout(data)]
+            return _Unpickler(data).load()
+        except pickle.UnpicklingError:
+            raise
+        except Exception as error:  # malformed opcodes raise nearly anything: IndexError, KeyError, MemoryError, ...
+            raise pickle.UnpicklingError("malformed pickle") from error
+
+
+def _layout(data: bytes) -> list[slice]:
+    """All of a pickle but the contents of long byte strings: what decides how it is read, and what is checked here.
+
+    Raises UnpicklingError if it is truncated, or if loading it would take memory or time out of proportion to its size.
     """
+    parts, start = [], 0
     try:
-        _check_structure(data)
-        return _Unpickler(data).load()
-    except pickle.UnpicklingError:
-        raise
-    except Exception as error:  # malformed opcodes raise nearly anything: IndexError, KeyError, MemoryError, ...
-        raise pickle.UnpicklingError("malformed pickle") from error
-
-
-def _check_structure(data: bytes) -> None:
-    """Refuses truncated pickles, and those whose loading would take memory or time out of proportion to their size."""
-    try:
-        _check_opcodes((opcode.name, argument) for opcode, argument, _ in pickletools.genops(data))
+        for opcode, argument, position in _checked(pickletools.genops(data)):
+            if opcode.name in _LENGTH_BYTES and len(argument) >= _LONG:
+                contents = position + 1 + _LENGTH_BYTES[opcode.name]
+                parts.append(slice(start, contents))
+                start = contents + len(argument)
     except ValueError as error:
         raise pickle.UnpicklingError("truncated or malformed pickle") from error
+    return [*parts, slice(start, len(data))]
 
 
-def _check_opcodes(opcodes: Iterable[tuple[str, Any]]) -> None:
+def _checked(opcodes: Iterable[Opcode]) -> Iterator[Opcode]:
+    """Passes opcodes on, as long as they are harmless. Raises UnpicklingError."""
     previous, tuples = "", 0
     memo: dict[int, bool] = {}  # whether a tuple, by index
-    for count, (name, argument) in enumerate(opcodes, start=1):
+    for count, each in enumerate(opcodes, start=1):
+        name, argument = each[0].name, each[1]
         if name in _PUT_OPCODES:
             index = len(memo) if name == "MEMOIZE" else argument
             # The unpickler's memo is an array as long as its largest index, which may be 2^32.
@@ -91,6 +116,7 @@ def _check_opcodes(opcodes: Iterable[tuple[str, Any]]) -> None:
         if count > _MAX_OPCODES:
             raise pickle.UnpicklingError(f"more than {_MAX_OPCODES:,} items, far too many for a recorded frame")
         previous = previous if name == "FRAME" else name
+        yield each
 
 
 class ArrayRecord:
