@@ -22,6 +22,7 @@ from training.evaluation.report import console_table, dataset_facts, environment
 from training.evaluation.report_page import write_report
 from training.evaluation.run import PairSet, Workplace, load_pairs, score_spec
 from training.evaluation.scores import PairScore, summarize
+from training.evaluation.side_by_side import write_side_by_side
 from training.evaluation.study import REFERENCE, Curve, Study
 
 
@@ -40,7 +41,7 @@ class Comparison:
 
 
 def compare(study: Study, out: Path, device: str = "auto") -> None:
-    """Measures, and writes results.json, results.md, pairs.csv, report.html, grid.png, curve_*.png and animation_*.gif.
+    """Measures, and writes results.json, results.md, pairs.csv, report.html and pictures (docs/evaluation.md).
 
     Raises:
         HorizonMismatchError: a checkpoint's horizon is not the dataset's, and the study does not ignore that.
@@ -97,8 +98,11 @@ def _write(out: Path, comparison: Comparison) -> None:
     seconds = pairs.manifest.horizon * pairs.manifest.step_duration
     horizon = f"{pairs.manifest.horizon} steps ({seconds:g} s)"
     write_grid(out / "grid.png", comparison.scores, pictures_of, horizon, study.featured, REFERENCE)
+    side_by_side = write_side_by_side(out, comparison.scores, comparison.predictors)
     _animate(out, comparison)
-    write_report(out, results, comparison.scores, comparison.predictors, study.featured, len(study.curves))
+    curves = [out / f"curve_{index + 1}.png" for index in range(len(study.curves))]
+    figures = {"Curves": curves, "Side by side": side_by_side}
+    write_report(out, results, comparison.scores, comparison.predictors, study.featured, figures)
     console = Console()
     console.print(console_table(comparison.summary))
     console.print(f"Written to {out}: report.html, results.json, results.md, pairs.csv and pictures")

@@ -33,11 +33,15 @@ def choose_rows(
     for task in sorted(by_task):
         of_task = by_task[task]
         ranked = sorted(of_task, key=lambda score: score.values[subject]["ssim"])
-        # Middles of equal parts: the first pair of an episode shows a robot at rest.
-        positions = ((np.arange(evenly) + 0.5) * len(of_task) / evenly).astype(int)
-        chosen += [("evenly drawn", of_task[position]) for position in dict.fromkeys(positions.tolist())]
+        chosen += [("evenly drawn", score) for score in evenly_drawn(of_task, evenly)]
         chosen += [("worst", ranked[0]), ("best", ranked[-1])]
     return chosen
+
+
+def evenly_drawn(scores: Sequence[PairScore], count: int) -> list[PairScore]:
+    """The middles of so many equal parts: the first pair of an episode shows a robot at rest."""
+    positions = ((np.arange(count) + 0.5) * len(scores) / count).astype(int)
+    return [scores[position] for position in dict.fromkeys(positions.tolist())]
 
 
 def write_grid(

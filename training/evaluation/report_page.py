@@ -37,7 +37,7 @@ def write_report(
     scores: Sequence[PairScore],
     predictors: Mapping[str, Predictor],
     featured: str,
-    curve_count: int,
+    figures: Mapping[str, Sequence[Path]],
 ) -> None:
     """Writes `out/report.html`.
 
@@ -46,7 +46,7 @@ def write_report(
         scores: of all pairs.
         predictors: by name; each predicts the samples once more, for the pictures.
         featured: the predictor by whose SSIM samples are worst and best.
-        curve_count: the pictures curve_1.png, ... in `out` to put in.
+        figures: PNG files to put in, by heading.
     """
     metrics = measured_metrics(results["scores"])
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template(_TEMPLATE)
@@ -65,7 +65,7 @@ def write_report(
             ("Beside the paper's Table 1", TABLE_1_HEADER, list(table_1_rows(results))),
         ],
         other_work=OTHER_WORK,
-        curves=[_inline(out / f"curve_{index + 1}.png", "png") for index in range(curve_count)],
+        figures={heading: [_inline(path, "png") for path in paths] for heading, paths in figures.items() if paths},
         viewer={
             "predictors": list(predictors),
             "featured": featured,

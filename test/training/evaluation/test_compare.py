@@ -81,7 +81,10 @@ def test_results_hold_every_predictor_and_the_paper(out):
         assert part in text
     with Image.open(out / "animation_slide_left.gif") as animation:
         assert animation.n_frames > 5 and animation.height == 150
-    assert (out / "grid.png").stat().st_size > 10_000 and (out / "curve_1.png").stat().st_size > 10_000
+    pictures = {path.name: path.stat().st_size for path in out.glob("*.png")}
+    side_by_side = {f"side_by_side_slide_{side}.png" for side in ("left", "right")}
+    assert set(pictures) == {"grid.png", "curve_1.png"} | side_by_side
+    assert min(pictures.values()) > 10_000
 
 
 def test_a_second_run_predicts_nothing_again(folder, out, monkeypatch):
