@@ -126,6 +126,15 @@ PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "max_rate", 0.0, "Most predictions per second and camera; 0.0: as many as possible.", "hertz", 0, 1000
     ),
+    ParameterSpec(
+        "skip_unchanged",
+        0,
+        "Publish the last prediction again, with the new stamp, while the instruction is the same and no part of the "
+        "frame differs by as much from the one that it was made from; 0: predict from every frame.",
+        "grey levels",
+        0,
+        255,
+    ),
     ParameterSpec("lazy", True, "Predict only while somebody subscribes to a prediction or the monitor is on."),
     ParameterSpec(
         "step_duration",

@@ -184,7 +184,9 @@ class PredictionPipeline:
 
     def settings(self) -> PredictionSettings:
         """Return the settings of the next prediction."""
-        return PredictionSettings(self._value("steps") or None, self._value("seed"), self._value("max_rate"))
+        return PredictionSettings(
+            self._value("steps") or None, self._value("seed"), self._value("max_rate"), self._value("skip_unchanged")
+        )
 
     def instruction_for(self, camera: str) -> str:
         """Return the instruction in force for a camera; empty: none."""

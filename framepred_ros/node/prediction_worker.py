@@ -16,20 +16,25 @@ from framepred_ros.node.frames import Batch, Frame, NewestFrames
 from framepred_ros.node.memory import free_memory
 from framepred_ros.node.statistics import Drop
 from framepred_ros.node.text_limit import cut_off_text
+from framepred_ros.streaming import LastPredictions
 
 if TYPE_CHECKING:
     from framepred_ros.predictor import FramePredictor
 
 REMEMBERED_INSTRUCTIONS = 64
+Job = tuple[Frame, str]  # with its instruction
+Prediction = tuple[Frame, np.ndarray]  # made from the frame, or still true of it
 
 
 @dataclass(frozen=True)
 class PredictionSettings:
-    """What may change from one prediction to the next: steps and seed as FramePredictor takes them, rate in hertz."""
+    """What may change from one prediction to the next: steps and seed as FramePredictor takes them, rate in hertz, and
+    the threshold of `LastPredictions` in levels of 255, 0 for a new prediction from every frame."""
 
     steps: int | None
     seed: int
     max_rate: float
+    skip_unchanged: int
 
 
 class WorkerHost(Protocol):
@@ -63,6 +68,7 @@ class PredictionWorker:
         self.frames = NewestFrames()
         self.loaded: Future[FramePredictor] = Future()
         self._host, self._logger = host, logger
+        self._last = LastPredictions()
         self._known_instructions: deque[str] = deque(maxlen=REMEMBERED_INSTRUCTIONS)
         self._thread = threading.Thread(target=self._run, name="prediction", daemon=True)
         self._thread.start()
@@ -103,12 +109,31 @@ class PredictionWorker:
             if request.set_running_or_notify_cancel():
                 request.set_result(predicted)
 
-    def _predict(self, predictor: FramePredictor, frames: list[Frame]) -> list[tuple[Frame, np.ndarray]]:
-        """Predict in one batch; if that fails, from each frame alone.
+    def _predict(self, predictor: FramePredictor, frames: list[Frame]) -> list[Prediction]:
+        """Predict in one batch from the frames that show something new; if that fails, from each frame alone.
 
         That needs less memory, and a frame that the model refuses costs only its own camera a prediction.
         """
         usable = [(frame, instruction) for frame in frames if (instruction := self._instruction(predictor, frame))]
+        unchanged, usable = self._look_up(usable)
+        return unchanged + (self._predict_anew(predictor, usable) if usable else [])
+
+    def _look_up(self, jobs: list[Job]) -> tuple[list[Prediction], list[Job]]:
+        """Return the last predictions for the jobs in which nothing has changed, and the other jobs."""
+        settings = self._host.settings()
+        if not settings.skip_unchanged:
+            return [], jobs
+        found, left = [], []
+        for frame, instruction in jobs:
+            conditions = instruction, settings.steps, settings.seed
+            predicted = self._last.find(frame.camera, frame.rgb, conditions, settings.skip_unchanged)
+            if predicted is None:
+                left.append((frame, instruction))
+            else:
+                found.append((frame, predicted))
+        return found, left
+
+    def _predict_anew(self, predictor: FramePredictor, usable: list[Job]) -> list[Prediction]:
         try:
             return self._run_model(predictor, usable)
         except Exception as error:
@@ -142,9 +167,12 @@ class PredictionWorker:
                 self._logger.warning(f"The instruction is too long for the model, which does not see: '{lost[:200]}'")
         return instruction
 
-    def _run_model(self, predictor: FramePredictor, jobs: list[tuple[Frame, str]]) -> list[tuple[Frame, np.ndarray]]:
+    def _run_model(self, predictor: FramePredictor, jobs: list[Job]) -> list[Prediction]:
         settings = self._host.settings()
         frames, instructions = [frame for frame, _ in jobs], [instruction for _, instruction in jobs]
         images = [frame.rgb for frame in frames]
         predicted = predictor.predict_batch(images, instructions, steps=settings.steps, seed=settings.seed)
+        if settings.skip_unchanged:
+            for (frame, instruction), picture in zip(jobs, predicted, strict=True):
+                self._last.keep(frame.camera, frame.rgb, (instruction, settings.steps, settings.seed), picture)
         return list(zip(frames, predicted, strict=True))

@@ -33,12 +33,13 @@ class Host:
     def __init__(self, predictor, instructions):
         self.predictor, self.instructions = predictor, instructions
         self.predictions, self.drops = {}, []
+        self.seed, self.skip_unchanged = 0, 0
 
     def load_predictor(self):
         return self.predictor
 
     def settings(self):
-        return PredictionSettings(steps=None, seed=0, max_rate=0.0)
+        return PredictionSettings(steps=None, seed=self.seed, max_rate=0.0, skip_unchanged=self.skip_unchanged)
 
     def instruction_for(self, camera):
         return self.instructions[camera]
@@ -127,3 +128,31 @@ def test_a_host_that_fails_loses_one_prediction(make_worker):
     assert "Prediction lost: TypeError" in log.lines[0]
     host.prediction_made = publish
     assert predict(worker, left=make_picture()) == ["left"]
+
+
+def test_a_frame_that_shows_nothing_new_gets_the_last_prediction_again(make_worker):
+    worker, host, _ = make_worker()
+    host.skip_unchanged = 3
+    first, other = make_picture(), make_picture(seed=1)
+    noisy = np.clip(first + np.random.default_rng(0).normal(0, 3, first.shape), 0, 255).astype(np.uint8)
+    assert predict(worker, left=first, right=other) == ["left", "right"]
+    made = dict(host.predictions)
+    host.predictions.clear()
+    assert predict(worker, left=noisy, right=other) == ["left", "right"]
+    assert host.predictor.batches == [2]
+    assert all(host.predictions[camera] is made[camera] for camera in made)
+    assert sorted(predict(worker, left=noisy, right=first)) == ["left", "right"]
+    assert host.predictor.batches == [2, 1] and host.drops == []
+
+
+@pytest.mark.parametrize("change", ["instruction", "seed", "threshold"])
+def test_whatever_else_a_prediction_depends_on_makes_a_new_one(make_worker, change):
+    worker, host, _ = make_worker()
+    host.skip_unchanged = 3
+    predict(worker, left=make_picture())
+    if change == "instruction":
+        host.instructions["left"] = "stop"
+    else:
+        setattr(host, "seed" if change == "seed" else "skip_unchanged", 0 if change == "threshold" else 1)
+    predict(worker, left=make_picture())
+    assert host.predictor.batches == [1, 1]
