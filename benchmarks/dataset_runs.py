@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-_PERIOD = 0.02  # seconds between two looks at the memory
+_PERIOD = 0.05  # seconds between two looks at the memory
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,11 @@ def test_the_plain_way_makes_the_same_pairs(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_whole_run(tmp_path):
-    write_task(tmp_path / "episodes", TASK, [53] * 4)
-    assert dataset.main([str(tmp_path / "episodes"), "--out", str(tmp_path / "out"), "--repeat", "1"]) == 0
+    write_task(tmp_path / "episodes", TASK, [60] * 8)
+    arguments = ["--out", str(tmp_path / "out"), "--repeat", "1", "--count", "4"]
+    assert dataset.main([str(tmp_path / "episodes"), *arguments]) == 0
     numbers = json.loads((tmp_path / "out" / "dataset.json").read_text())
     assert [way["way"] for way in numbers["ways"]] == list(dataset.WAYS)
-    assert all(way["frames"] == 4 * 53 and way["runs"][0]["peak"] > 0 for way in numbers["ways"])
-    assert [growth["frames"] for growth in numbers["growth"]] == [53, 4 * 53]
+    assert all(way["frames"] == 4 * 60 and way["runs"][0]["peak"] > 0 for way in numbers["ways"])
+    assert [growth["frames"] for growth in numbers["growth"]] == [2 * 60, 8 * 60]
     assert cv2.imread(str(tmp_path / "out" / "dataset.png")) is not None
