@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -193,8 +192,6 @@ class PredictorNode(LifecycleNodeMixin, Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
-    # Adapters are for training only, but diffusers imports peft wherever it is installed, which takes 0.8 s.
-    sys.modules.setdefault("peft", None)
     with ros_process(args):
         node = create_node(PredictorNode)
         executor = NodeExecutor(num_threads=EXECUTOR_THREADS)

@@ -152,6 +152,8 @@ def predictor_node_here(*arguments, **parameters):
         arguments: as on the command line after --ros-args.
         parameters: the checkpoint may be a path.
     """
+    import diffusers  # noqa: F401  (before the node does, which leaves out what other tests need)
+
     from framepred_ros.node_process import NodeExecutor
     from framepred_ros.predictor_node import EXECUTOR_THREADS, PredictorNode
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from framepred_ros.node.lean_imports import hidden, unneeded_packages
+
 if TYPE_CHECKING:
     from framepred_ros.predictor import FramePredictor
 
@@ -27,10 +29,11 @@ def open_predictor(
     from framepred_ros.checkpoint import resolve_checkpoint, shipped_checkpoint
 
     folder = resolve_checkpoint(checkpoint or shipped_checkpoint())
-    # Only now: importing torch takes seconds, and a wrong path needs no torch.
-    from framepred_ros.predictor import FramePredictor
+    with hidden(unneeded_packages(folder)):
+        # Only now: importing torch takes seconds, and a wrong path needs no torch.
+        from framepred_ros.predictor import FramePredictor
 
-    predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine)
+        predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine)
     pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
     predictor.predict_batch(pictures, ["warm up"] * len(pictures), steps=1, seed=0)
     return predictor
