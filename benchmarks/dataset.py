@@ -186,9 +186,10 @@ def _draw(path: Path, results: list[Result], growth: list[Result]) -> None:
         axis.invert_yaxis()
     for axis in bars[1:]:
         axis.set_yticklabels([])
-    counts = [result.episodes for result in growth]
-    line.plot(counts, [result.peak / 2**20 for result in growth], marker="o", color="tab:blue")
-    line.set(xscale="log", ylim=(0, None), xticks=counts, xticklabels=map(str, counts), xlabel="episodes")
+    counts, peaks = [result.episodes for result in growth], [result.peak / 2**20 for result in growth]
+    line.plot(counts, peaks, marker="o", color="tab:blue")
+    line.set(xscale="log", xticks=counts, xticklabels=map(str, counts), xlabel="short episodes")
+    line.set_ylim(0, 1.4 * max(peaks))
     line.minorticks_off()
     line.set_title("peak MiB, 1 process", fontsize=10)
     figure.savefig(path, dpi=100)

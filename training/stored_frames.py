@@ -86,38 +86,50 @@ def store_episode(job: StoreJob) -> StoredEpisode:
     Raises:
         EpisodeError: a frame cannot be read; the folder then does not exist.
     """
-    checksum = job.episode.frames.checksum()
-    if job.published and job.published.checksum == checksum and job.published.has(job.indices):
-        return job.published
-    made_from = {
+    record = _read_record(job.folder)
+    if job.published or record:
+        checksum = job.episode.frames.checksum()
+        if job.published and job.published.checksum == checksum and job.published.has(job.indices):
+            return job.published
+        if record and record["made_from"] == _made_from(job, checksum):
+            resumed = _stored(job, record["size"], checksum, "resumed")
+            if resumed.has(job.indices):
+                return resumed
+    return _convert(job)
+
+
+def _read_record(folder: Path) -> dict[str, Any] | None:
+    """What a build that was interrupted has left on record in a job's folder."""
+    try:
+        return json.loads((folder / _RECORD).read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _made_from(job: StoreJob, checksum: str) -> dict[str, Any]:
+    return {
         "checksum": checksum,
         "frames": len(job.episode),
         "source": job.source,
         "step_duration": job.episode.step_duration,
         "jpeg_quality": job.jpeg_quality,
     }
-    resumed = _resume(job, made_from)
-    return resumed if resumed and resumed.has(job.indices) else _convert(job, made_from)
 
 
-def _resume(job: StoreJob, made_from: dict[str, Any]) -> StoredEpisode | None:
-    """What an interrupted build left in the job's folder, if it was made from the same."""
-    try:
-        record = json.loads((job.folder / _RECORD).read_text())
-    except FileNotFoundError:
-        return None
-    return _stored(job, record["size"], made_from, "resumed") if record["made_from"] == made_from else None
-
-
-def _convert(job: StoreJob, made_from: dict[str, Any]) -> StoredEpisode:
+def _convert(job: StoreJob) -> StoredEpisode:
     partial = job.folder.with_name(job.folder.name + ".partial")
     for leftover in (partial, job.folder):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
-    size = _write_frames(job, partial)
-    (partial / _RECORD).write_text(json.dumps({"made_from": made_from, "size": size}))
+    with ThreadPoolExecutor(1) as hasher:
+        hashing = hasher.submit(job.episode.frames.checksum)
+        try:
+            size = _write_frames(job, partial)
+        finally:
+            checksum = hashing.result()  # if it fails too, its error is the one that is told, whichever came first
+    (partial / _RECORD).write_text(json.dumps({"made_from": _made_from(job, checksum), "size": size}))
     os.rename(partial, job.folder)
-    return _stored(job, size, made_from, "converted")
+    return _stored(job, size, checksum, "converted")
 
 
 def _write_frames(job: StoreJob, folder: Path) -> tuple[int, int]:
@@ -139,6 +151,6 @@ def _write_frame(path: Path, image: np.ndarray, quality: int) -> None:
     path.write_bytes(encode_jpeg(image, quality))
 
 
-def _stored(job: StoreJob, size: Sequence[int], made_from: dict[str, Any], origin: str) -> StoredEpisode:
+def _stored(job: StoreJob, size: Sequence[int], checksum: str, origin: str) -> StoredEpisode:
     episode = job.episode
-    return StoredEpisode(episode.task, episode.number, (job.folder,), (size[0], size[1]), made_from["checksum"], origin)
+    return StoredEpisode(episode.task, episode.number, (job.folder,), (size[0], size[1]), checksum, origin)

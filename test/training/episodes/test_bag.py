@@ -11,6 +11,7 @@ from episode_files.bags import SECOND, START, compressed_image, raw_image, sente
 from robotwin_files import picture
 from rosbags.rosbag2 import CompressionMode
 
+from framepred_ros import bag_reader
 from training.episodes import EpisodeError, SourceOptions, detect_format, open_source
 
 STEP = SECOND // 10
@@ -252,6 +253,16 @@ def test_code_in_the_bag_s_type_definitions_does_not_run(tmp_path):
     assert b"uint32 height" in data
     file.write_bytes(data.replace(b"uint32 height", b"uint32 h(){}t"))
     assert shown(open_bag(folder)[0]) == list(range(8))
+
+
+def test_a_bag_that_expands_without_end_is_one_bad_bag(tmp_path, monkeypatch):
+    monkeypatch.setattr(bag_reader, "MAX_EXPANDED_BYTES", 10_000)
+    write_bag(tmp_path / "a", recording(2, instructions=[(-1, "Pour.")], image=compressed_image))
+    write_bag(tmp_path / "b", recording(), compression=CompressionMode.STORAGE)
+    source = open_source(tmp_path)
+    assert [episode.task for episode in source.episodes] == ["a"]
+    (error,) = source.bad
+    assert (error.path, error.task) == (tmp_path / "b", "b") and "when expanded, more than 10,000" in error.reason
 
 
 def test_detection(tmp_path):
