@@ -11,14 +11,13 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import lz4.frame
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, reader, storage_mcap
 from rosbags.typesys import Stores, get_typestore
-from ruamel.yaml import YAML
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -130,7 +129,7 @@ class _GuardedFolderReader(reader.DirectoryReader):
     """Bag folders whose files, or whose messages, may be compressed one by one."""
 
     def open(self) -> None:
-        for file in self._compressed_files():
+        for file in filter(_is_compressed, self.path.iterdir()):
             _check_expansion(file)
         super().open()
         self._compressed_messages = self.metadata.compression_mode == "message"
@@ -143,14 +142,18 @@ class _GuardedFolderReader(reader.DirectoryReader):
             expanded = _expand(zstd.open(io.BytesIO(data)), MAX_EXPANDED_BYTES) if self._compressed_messages else data
             yield connection, time, expanded
 
-    def _compressed_files(self) -> Iterator[Path]:
-        metadata = YAML(typ="safe").load((self.path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
-        if metadata.get("compression_mode", "").lower() == "file":
-            yield from (self.path / PurePath(name).name for name in metadata["relative_file_paths"])
-
 
 class _GuardedReader(Reader):
     STORAGE_PLUGINS = {**Reader.STORAGE_PLUGINS, "dir": _GuardedFolderReader}
+
+
+def _is_compressed(path: Path) -> bool:
+    """Whether zstd would expand it: it begins with a frame of data, or with one to be skipped (RFC 8878)."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(4)
+    return start == b"\x28\xb5\x2f\xfd" or start[1:] == b"\x2a\x4d\x18"
 
 
 def _check_expansion(path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from robotwin_files import picture, write_episode, write_instructions
+from rosbags.rosbag2 import CompressionMode
 
 from training.episodes import EpisodeError, SourceOptions, open_source
 
@@ -30,9 +31,9 @@ def write_robotwin1(root):
     write_episode(root, TASK, 0, 2, size=(16, 16))
 
 
-def write_bag(root, image, storage):
+def write_bag(root, image, storage, compression=CompressionMode.NONE):
     images = [image(frame, bags.START + i * bags.SECOND // 10) for i, frame in enumerate(FRAMES)]
-    bags.write_bag(root / TASK, [*images, bags.sentence("Stack.", bags.START)], storage)
+    bags.write_bag(root / TASK, [*images, bags.sentence("Stack.", bags.START)], storage, compression)
 
 
 def write_frames(root):
@@ -49,6 +50,8 @@ WRITERS = {
     "robotwin": lambda root: write_xpolicylab(root, TASK, 0, {"head_camera": FRAMES}),
     "bag mcap": lambda root: write_bag(root, bags.raw_image, "mcap"),
     "bag sqlite3": lambda root: write_bag(root, bags.compressed_image, "sqlite3"),
+    "bag mcap zstd": lambda root: write_bag(root, bags.raw_image, "mcap", CompressionMode.STORAGE),
+    "bag sqlite3 zstd": lambda root: write_bag(root, bags.raw_image, "sqlite3", CompressionMode.MESSAGE),
     "lerobot video": lambda root: lerobot.write_lerobot(root, {lerobot.VIDEO: [FRAMES] * 2}, [["Stack."]] * 2),
     "lerobot image": lambda root: lerobot.write_lerobot(root, {lerobot.IMAGE: [FRAMES] * 2}, [["Stack."]] * 2),
     "frames": write_frames,
