@@ -130,7 +130,8 @@ class DistillationLearner:
             return self.model.teacher(*self._inputs(noisy, positions, batch), return_dict=False)[0]
         current, text = guidance_inputs(batch.current, batch.text, batch.empty)
         sample = torch.cat([torch.cat([noisy] * 3), current], dim=1)
-        return guide(self.model.teacher(sample, timesteps.repeat(3), text, return_dict=False)[0], self.info)
+        output = self.model.teacher(sample, timesteps.repeat(3), text, return_dict=False)[0]
+        return guide(output.float(), self.info)  # large scales amplify the rounding of 16 bits
 
     def _target_output(self, *inputs: torch.Tensor) -> torch.Tensor:
         """The target network's output: that of the averaged weights, or of the weights where no average is kept."""

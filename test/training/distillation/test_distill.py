@@ -3,19 +3,24 @@
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from diffusers import DDIMScheduler, LCMScheduler, StableDiffusionInstructPix2PixPipeline
 from moving_squares import make_moving_squares
 from PIL import Image
 from safetensors.torch import load_file
 from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
-from training_runs import TINY, arguments, newest_state, run_in_pair, steps_saved
+from training_runs import RECIPES, TINY, arguments, newest_state, run_in_pair, steps_saved
 
 from framepred_ros import FramePredictor
 from framepred_ros.checkpoint import read_checkpoint_info
 from training.dataset_index import load_split
 from training.distill import main
+from training.distillation.teacher import overrides_from
 from training.evaluation.pair_data import read_frame
 from training.train import main as train
+from training.trainer.recipe_file import read_recipe
+from training.trainer.sampler import Sampler
+from training.trainer.session import load_data, make_learner
 
 INSTRUCTION = "push it left"
 EPSILON = DDIMScheduler(
@@ -82,6 +87,34 @@ def test_the_predictor_samples_what_diffusers_does(students, dataset, size, step
         sampled = predictor.sampler.sample(pixels, [INSTRUCTION], steps, seed=3)[1]
     torch.testing.assert_close(sampled, expected, atol=1e-4, rtol=1e-4)
     assert predictor.predict(image, INSTRUCTION, steps=steps).shape == image.shape
+
+
+def test_the_teachers_steps_are_those_of_the_stock_pipeline_with_its_guidance(dataset, teachers, tmp_path):
+    """Down the whole schedule, on what the caches say of a drawn pair."""
+    teacher = teachers["full"]
+    settings = overrides_from(str(teacher), read_checkpoint_info(teacher))
+    recipe = read_recipe(RECIPES / "distill.yaml", [*settings, *TINY_RUN, "model.solver_steps=10"])
+    data = load_data(recipe, dataset)
+    learner = make_learner(recipe, data)
+    learner.prepare(data.table, tmp_path, Accelerator(cpu=True))
+    draw = Sampler(data.table, recipe.data, seed=0).draw(0, 1)
+    batch, latents = learner.load(draw), torch.randn(1, 4, 8, 12, generator=torch.Generator().manual_seed(0))
+    pipeline = StableDiffusionInstructPix2PixPipeline.from_pretrained(teacher, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    expected = pipeline(
+        data.table.instructions[draw.instructions[0]],
+        Image.fromarray(read_frame(data.table.frames[data.table.current[draw.pairs[0]]])),
+        num_inference_steps=10,
+        guidance_scale=GUIDED["guidance_scale"],
+        image_guidance_scale=GUIDED["image_guidance_scale"],
+        latents=latents,
+        output_type="latent",
+    ).images
+    with torch.no_grad():
+        for position in range(10, 0, -1):
+            positions = torch.tensor([position])
+            latents = learner.solver.step(learner._teach(latents, positions, batch), latents, positions)
+    torch.testing.assert_close(latents, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_more_steps_than_were_distilled_are_refused(students, dataset):
