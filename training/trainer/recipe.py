@@ -170,7 +170,7 @@ class DistilledModel:
 
     kind: str = "distilled"
     weights: str | None = None
-    steps: int = 4
+    steps: int = 1
     guidance_scale: float | None = None
     image_guidance_scale: float | None = None
     solver_steps: int = 50
