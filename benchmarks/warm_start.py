@@ -12,8 +12,8 @@ from framepred_ros.sampling import FastSampler
 class WarmSampler(FastSampler):
     """Does only the last `kept` of the sampling steps, from the last prediction with the noise that belongs there.
 
-    The first frame, and the first after `forget`, is sampled from noise in all steps. One frame at a time, without
-    guidance.
+    The first frame, and the first after `forget`, is sampled from noise in all steps. Every frame gets its own noise:
+    of the same noise again and again, what sampling leaves adds up. One frame at a time, without guidance.
 
     Raises:
         ValueError: the checkpoint has guidance.
@@ -34,17 +34,18 @@ class WarmSampler(FastSampler):
     def sample(self, pixels, instructions, steps, seed):
         """See `framepred_ros.sampling.Sampler.sample`."""
         if self._future is None:
+            self._generator = torch.Generator().manual_seed(seed)
             current, latents = super().sample(pixels, instructions, steps, seed)
         else:
             current = self.vae.encode(pixels).latent_dist.mode()
-            latents = self._refine(current, self.embed(instructions[0]), steps, seed)
+            latents = self._refine(current, self.embed(instructions[0]), steps)
         self._future = latents + self._base(current)
         return current, latents
 
-    def _refine(self, current: torch.Tensor, embedding: torch.Tensor, steps: int, seed: int) -> torch.Tensor:
+    def _refine(self, current: torch.Tensor, embedding: torch.Tensor, steps: int) -> torch.Tensor:
         self.scheduler.set_timesteps(steps, device=current.device)
         timesteps = self.scheduler.timesteps[-self.kept :]
-        noise = torch.randn(current.shape, generator=torch.Generator().manual_seed(seed)).to(current)
+        noise = torch.randn(current.shape, generator=self._generator).to(current)
         latents = self.scheduler.add_noise(self._future - self._base(current), noise, timesteps[:1])
         for timestep in timesteps:
             output = self.unet(torch.cat([latents, current], dim=1), timestep, embedding, return_dict=False)[0]
