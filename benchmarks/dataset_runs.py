@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 _PERIOD = 0.05  # seconds between two looks at the memory
+_SETTLED = 0.5  # seconds; a child that was just forked still shows its parent's memory
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def _tree_memory(process: psutil.Process) -> int:
     total = 0
     try:
         for member in (process, *process.children(recursive=True)):
-            total += member.memory_info().rss
+            settled = member is process or time.time() - member.create_time() > _SETTLED
+            total += member.memory_info().rss if settled else 0
     except psutil.NoSuchProcess:
         return 0  # one ended while we looked; the next look is near
     return total
