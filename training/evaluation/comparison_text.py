@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from training.evaluation.curves import value_label
 from training.evaluation.paper import OTHER_WORK, TABLE_1
 from training.evaluation.report import (
     CAPTION,
@@ -16,6 +17,10 @@ from training.evaluation.report import (
     table_rows,
 )
 
+TABLE_1_NOTE = (
+    "Other data, so no comparison of models: the paper's numbers are from the authors' RoboTwin renderings, ours from "
+    f"the dataset named above. {OTHER_WORK}."
+)
 TABLE_1_HEADER = ("row of Table 1", "task", "paper: SSIM / PSNR", "here: SSIM / PSNR", "here: copying")
 
 
@@ -47,28 +52,38 @@ def difference_rows(results: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 DIFFERENCE_HEADER = ("predictor", "metric", "gain over copying", "95 % interval", "p")
 
 
+def curve_rows(results: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Per curve, value and predictor the scores."""
+    for title, points in results["curves"].items():
+        for point in points:
+            cells = point["part"][point["predictor"]]
+            label = value_label(point["value"])
+            yield title, label, point["predictor"], str(point["part"]["pairs"]), _scores(cells)
+
+
+CURVE_HEADER = ("curve", "value", "predictor", "pairs", "SSIM / PSNR")
+
+
 def comparison_text(results: dict[str, Any]) -> str:
     """The whole results.md."""
+    parts = [f"# {results['title']}", f"{facts_text(results)} {CAPTION}"]
+    for heading, note, header, rows in tables(results):
+        parts += [f"## {heading}", *([note] if note else []), markdown_table(header, rows).rstrip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def tables(results: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """Yields heading, note, first row and other rows of every table that the study has."""
     summary, metrics = results["scores"], measured_metrics(results["scores"])
-    return f"""# {results["title"]}
-
-{facts_text(results)} {CAPTION}
-
-{markdown_table(table_header(HEADLINE), table_rows(summary, HEADLINE))}
-## Where things move, sharpness, and the red block
-
-{markdown_table(table_header(metrics[2:]), table_rows(summary, metrics[2:]))}
-## Gain over copying
-
-Paired bootstrap over episodes, all pairs.
-
-{markdown_table(DIFFERENCE_HEADER, difference_rows(results))}
-## Beside the paper's Table 1
-
-Other data, so no comparison of models: the paper's numbers are from the authors' RoboTwin renderings, ours from the
-dataset named above. {OTHER_WORK}.
-
-{markdown_table(TABLE_1_HEADER, table_1_rows(results))}"""
+    yield "Scores", "", table_header(HEADLINE), list(table_rows(summary, HEADLINE))
+    heading = "Where things move, sharpness, and the red block"
+    yield heading, "", table_header(metrics[2:]), list(table_rows(summary, metrics[2:]))
+    note = "Paired bootstrap over episodes, all pairs."
+    yield "Gain over copying", note, DIFFERENCE_HEADER, list(difference_rows(results))
+    if results["curves"]:
+        yield "Curves", "", CURVE_HEADER, list(curve_rows(results))
+    if results["table_1"]:
+        yield "Beside the paper's Table 1", TABLE_1_NOTE, TABLE_1_HEADER, list(table_1_rows(results))
 
 
 def facts_text(results: dict[str, Any]) -> str:

@@ -12,17 +12,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
 from framepred_ros.checkpoint import write_text_atomically
-from training.evaluation.comparison_text import (
-    DIFFERENCE_HEADER,
-    TABLE_1_HEADER,
-    difference_rows,
-    facts_text,
-    table_1_rows,
-)
+from training.evaluation.comparison_text import facts_text, tables
 from training.evaluation.measure import read_pair
-from training.evaluation.paper import OTHER_WORK
 from training.evaluation.predictors.base import Pair, Predictor
-from training.evaluation.report import CAPTION, HEADLINE, measured_metrics, table_header, table_rows
+from training.evaluation.report import CAPTION
 from training.evaluation.scores import PairScore
 
 WORST, BEST = 3, 2  # samples per task
@@ -48,23 +41,12 @@ def write_report(
         featured: the predictor by whose SSIM samples are worst and best.
         figures: PNG files to put in, by heading.
     """
-    metrics = measured_metrics(results["scores"])
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template(_TEMPLATE)
     html = page.render(
         title=results["title"],
         facts=facts_text(results),
         caption=CAPTION,
-        tables=[
-            ("Scores", table_header(HEADLINE), list(table_rows(results["scores"], HEADLINE))),
-            (
-                "Where things move, sharpness, and the red block",
-                table_header(metrics[2:]),
-                list(table_rows(results["scores"], metrics[2:])),
-            ),
-            ("Gain over copying", DIFFERENCE_HEADER, list(difference_rows(results))),
-            ("Beside the paper's Table 1", TABLE_1_HEADER, list(table_1_rows(results))),
-        ],
-        other_work=OTHER_WORK,
+        tables=list(tables(results)),
         figures={heading: [_inline(path, "png") for path in paths] for heading, paths in figures.items() if paths},
         viewer={
             "predictors": list(predictors),

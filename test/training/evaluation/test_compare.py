@@ -77,7 +77,8 @@ def test_results_hold_every_predictor_and_the_paper(out):
     assert results["differences"].keys() == names - {"copying"}
     assert [point["value"] for point in results["curves"]["Steps"]] == [1, 2]
     text = (out / "results.md").read_text()
-    for part in ("0.7767 / 16.2329", "0.4778 / 8.1490", "not measured here: needs a GPU", "2507.14809", "PSNR 39.71"):
+    table_1 = ("0.7767 / 16.2329", "0.4778 / 8.1490", "not measured here: needs a GPU", "2507.14809", "PSNR 39.71")
+    for part in (*table_1, "| Steps | 2 | tiny |"):
         assert part in text
     with Image.open(out / "animation_slide_left.gif") as animation:
         assert animation.n_frames > 5 and animation.height == 150
