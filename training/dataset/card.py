@@ -31,7 +31,7 @@ _TEXT = """\
 # What a robot's camera shows, and what it shows {horizon} steps later
 
 Each row is a camera frame (`input_image`), an instruction (`edit_prompt`) and the frame {horizon} steps
-({seconds:g} s) later (`edited_image`), {width}x{height} RGB, from recorded episodes. `task`, `episode` and `frame`
+({seconds:.4g} s) later (`edited_image`), {width}x{height} RGB, from recorded episodes. `task`, `episode` and `frame`
 say where it is from; `phrasing` says whether the instruction is one of those kept for testing ("unseen").
 
 ![Now and {horizon} steps later]({example})

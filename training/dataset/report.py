@@ -30,7 +30,7 @@ def print_report(result: BuildResult, out: Path, seconds: float) -> None:
 def counts_table(manifest: DatasetManifest) -> Table:
     """Episodes, frames, pairs and rows per task and split."""
     seconds = manifest.horizon * manifest.step_duration
-    title = f"pairs {manifest.horizon} steps ({seconds:g} s) apart, {manifest.image_size[0]}x{manifest.image_size[1]}"
+    title = f"pairs {manifest.horizon} steps ({seconds:.4g} s) apart, {manifest.image_size[0]}x{manifest.image_size[1]}"
     table = Table(title=title, title_justify="left")
     counts = ("episodes", "frames", "pairs", "rows")
     for column in ("task", "split", *counts):
