@@ -98,6 +98,18 @@ def test_only_the_newest_frame_is_predicted_from(node, tester):
     assert tester.set_parameter("predictor", "max_rate", 0.0).successful
 
 
+def test_a_frame_that_shows_nothing_new_gets_the_last_prediction_under_its_own_stamp(node, tester, predictor):
+    first = make_picture(seed=3)
+    noisy = first ^ np.random.default_rng(0).integers(0, 2, first.shape, np.uint8)
+    assert tester.set_parameter("predictor", "skip_unchanged", 3).successful
+    made, again = (node.camera.predict(picture) for picture in (first, noisy))
+    assert stamp_of(again) > stamp_of(made) and again.data == made.data
+    assert tester.set_parameter("predictor", "skip_unchanged", 0).successful
+    anew = rgb_from_image(node.camera.predict(noisy))
+    np.testing.assert_array_equal(anew, predictor.predict(noisy, INSTRUCTION, seed=0))
+    assert not np.array_equal(anew, rgb_from_image(made))
+
+
 def test_parameters_change_within_their_range_and_say_why_not(node, tester):
     assert tester.set_parameter("predictor", "steps", 2).successful
     assert not tester.set_parameter("predictor", "steps", -1).successful
