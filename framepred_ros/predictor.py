@@ -85,8 +85,9 @@ class FramePredictor:
         Args:
             image: uint8 RGB (H, W, 3), H and W at least 64.
             instruction: what the robot is doing, in words.
-            steps: sampling steps; the checkpoint's default when None. One step gives the conditional mean.
-            seed: seed of the initial noise; None is 0, so that equal inputs give equal frames and a video does not
+            steps: sampling steps; the checkpoint's default when None. One step of a model that was trained for it gives
+                the conditional mean.
+            seed: seed of the noise; None is 0, so that equal inputs give equal frames and a video does not
                 flicker. Without effect where one step starts without noise (`info.one_step_noise`).
 
         Returns:
