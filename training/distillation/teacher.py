@@ -39,8 +39,8 @@ def load_teacher(folder: Path) -> Teacher:
     kind = pipeline.scheduler.config.get("prediction_type", "epsilon")
     if kind not in PREDICTION_TYPES:
         raise WeightsError(
-            f"model.weights: {folder}/scheduler has prediction_type {kind}; only {' and '.join(PREDICTION_TYPES)} can be "
-            "distilled"
+            f"model.weights: {folder}/scheduler has prediction_type {kind}; only {' and '.join(PREDICTION_TYPES)} can "
+            "be distilled"
         )
     vae, text_encoder, unet = (
         part.eval().requires_grad_(False) for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet)
