@@ -40,7 +40,7 @@ def write_pairs(path: Path, rows: Sequence[Row], manifest: DatasetManifest) -> N
     for line, row in zip(axes, rows, strict=True):
         image = _draw_pair(line, row)
     seconds = manifest.horizon * manifest.step_duration
-    titles = ("now", f"{manifest.horizon} steps ({seconds:g} s) later", "|later - now|, levels of 255")
+    titles = ("now", f"{manifest.horizon} steps ({seconds:.4g} s) later", "|later - now|, levels of 255")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=10)
     figure.colorbar(image, ax=axes[:, -1], fraction=0.06, aspect=40, shrink=min(1.0, 2 / len(rows)))
