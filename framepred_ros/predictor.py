@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -46,6 +47,8 @@ class FramePredictor:
         device: str = "auto",
         dtype: torch.dtype | None = None,
         engine: str = "fast",
+        guidance_scale: float | None = None,
+        image_guidance_scale: float | None = None,
     ) -> "FramePredictor":
         """Loads a checkpoint folder, or a Hugging Face hub id of InstructPix2Pix weights.
 
@@ -54,13 +57,17 @@ class FramePredictor:
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA device when there is one.
             dtype: float16 on CUDA and float32 on CPU when None.
             engine: "fast"; "openvino", faster on a CPU, needs the extra of that name; "diffusers", the stock pipeline.
+            guidance_scale, image_guidance_scale: weights of the instruction and of the current frame, 1 for none; the
+                checkpoint's when None.
 
         Raises:
             FileNotFoundError: no such folder, or the hub does not answer.
             ValueError: the folder's files are not valid, the device is not there, or the engine is unknown.
         """
         folder = resolve_checkpoint(folder_or_id)
-        info = read_checkpoint_info(folder)
+        scales = {"guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale}
+        given = {name: scale for name, scale in scales.items() if scale is not None}
+        info = replace(read_checkpoint_info(folder), **given)
         device = resolve_device(device)
         dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
         pipeline = load_pipeline(folder, device, dtype)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from moving_squares import make_moving_squares
+from tiny_checkpoint import make_tiny_full_checkpoint
 
 from training.dataset_index import Row, load_split
 from training.evaluation.measure import MeasureOptions, read_pair, score_rows
@@ -234,3 +235,12 @@ def test_by_task_hands_each_pair_to_its_tasks_predictor(pairs):
         ByTask({"slide_left": Constant(10)}).prepare([pair.row for pair in mixed], None)
     with pytest.raises(ValueError, match="the tasks' predictors differ in horizon: 4, 8"):
         ByTask({"slide_left": Constant(10, 4), "slide_right": Constant(20, 8)})
+
+
+def test_guidance_scales_are_those_that_are_predicted_with(pairs, tmp_path):
+    none, some = ({"guidance_scale": first, "image_guidance_scale": second} for first, second in ((1.0, 1.0), (6.0, 1.5)))
+    folder = make_tiny_full_checkpoint(tmp_path / "plain", with_info=True, **none)
+    guided = make_tiny_full_checkpoint(tmp_path / "guided", with_info=True, **some)
+    models = load_model(str(folder), "cpu", **some), load_model(str(guided), "cpu"), load_model(str(folder), "cpu")
+    by_option, by_checkpoint, plain = (CheckpointPredictor(model).predict(pairs[:1])[0].picture for model in models)
+    assert np.array_equal(by_option, by_checkpoint) and not np.array_equal(by_option, plain)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -68,13 +67,16 @@ def load_model(
         FileNotFoundError, ValueError: as `FramePredictor.from_pretrained`; also for weights that are not finite, which
             would give black pictures.
     """
-    model = FramePredictor.from_pretrained(shipped_checkpoint() if checkpoint == "shipped" else checkpoint, device)
+    model = FramePredictor.from_pretrained(
+        shipped_checkpoint() if checkpoint == "shipped" else checkpoint,
+        device,
+        guidance_scale=guidance_scale,
+        image_guidance_scale=image_guidance_scale,
+    )
     for part in ("vae", "text_encoder", "unet"):
         weights = itertools.chain(getattr(model, part).parameters(), getattr(model, part).buffers())
         if not all(torch.isfinite(tensor).all() for tensor in weights if tensor.is_floating_point()):
             raise ValueError(f"{checkpoint}: {part} has weights that are not finite (NaN); its training diverged")
-    scales = {"guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale}
-    model.info = replace(model.info, **{name: scale for name, scale in scales.items() if scale is not None})
     return model
 
 
