@@ -238,7 +238,8 @@ def test_by_task_hands_each_pair_to_its_tasks_predictor(pairs):
 
 
 def test_guidance_scales_are_those_that_are_predicted_with(pairs, tmp_path):
-    none, some = ({"guidance_scale": first, "image_guidance_scale": second} for first, second in ((1.0, 1.0), (6.0, 1.5)))
+    none = {"guidance_scale": 1.0, "image_guidance_scale": 1.0}
+    some = {"guidance_scale": 6.0, "image_guidance_scale": 1.5}
     folder = make_tiny_full_checkpoint(tmp_path / "plain", with_info=True, **none)
     guided = make_tiny_full_checkpoint(tmp_path / "guided", with_info=True, **some)
     models = load_model(str(folder), "cpu", **some), load_model(str(guided), "cpu"), load_model(str(folder), "cpu")
