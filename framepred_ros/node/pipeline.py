@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -108,6 +109,7 @@ class PredictionPipeline:
             channel.close()
         self.channels.clear()
         self.predictor = self._worker = None
+        gc.unfreeze()  # see lasting_objects: the model does not last any longer
         free_memory()
 
     def stamp_objection(self, stamp: str) -> str:

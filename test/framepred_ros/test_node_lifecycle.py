@@ -59,6 +59,7 @@ def test_cleanup_frees_the_model(node, tester):
     model = weakref.ref(node._pipeline.predictor.unet)
     walk(tester, ("activate", "deactivate"))
     assert model() is not None, "a deactivated node keeps its model"
+    node._pipeline.predictor.itself = node._pipeline.predictor  # which leaves it to the garbage collector
     walk(tester, ("cleanup",))
     gc.collect()
     assert model() is None
