@@ -7,12 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info
-from framepred_ros.loading import load_pipeline
 from training.trainer.learner import Parts
-from training.trainer.weights import WeightsError
+from training.trainer.weights import WeightsError, open_weights
 
 PREDICTION_TYPES = ("epsilon", "v_prediction")
 
@@ -32,10 +29,7 @@ def load_teacher(folder: Path) -> Teacher:
     Raises:
         WeightsError: it cannot be loaded, or predicts neither noise nor v.
     """
-    try:
-        pipeline = load_pipeline(folder, torch.device("cpu"), torch.float32)
-    except ValueError as error:
-        raise WeightsError(f"model.weights: {error}") from error
+    pipeline = open_weights(folder)
     kind = pipeline.scheduler.config.get("prediction_type", "epsilon")
     if kind not in PREDICTION_TYPES:
         raise WeightsError(

@@ -7,11 +7,10 @@ from pathlib import Path
 import torch
 
 from framepred_ros.checkpoint import read_checkpoint_info
-from framepred_ros.loading import load_pipeline
 from framepred_ros.patch_autoencoder import PatchAutoencoder
 from training.trainer.learner import Parts
 from training.trainer.recipe import SmallModel
-from training.trainer.weights import WeightsError
+from training.trainer.weights import WeightsError, open_weights
 
 
 def load_start(folder: Path, options: SmallModel) -> Parts:
@@ -20,28 +19,22 @@ def load_start(folder: Path, options: SmallModel) -> Parts:
     Raises:
         WeightsError: it cannot be loaded, is no small checkpoint, or its latents are not those of the recipe.
     """
-    try:
-        pipeline = load_pipeline(folder, torch.device("cpu"), torch.float32)
-    except ValueError as error:
-        raise WeightsError(f"model.weights: {error}") from error
+    pipeline = open_weights(folder)
     if not isinstance(pipeline.vae, PatchAutoencoder):
         raise WeightsError(f"model.weights: {folder} is no small checkpoint; recipes of kind pretrained start from it")
     config = pipeline.vae.config
-    there = {
-        "autoencoder.patch_size": config.patch_size,
-        "autoencoder.components": config.latent_channels,
-        "difference_channels": read_checkpoint_info(folder).difference_channels,
-        "text_encoder.max_length": pipeline.text_encoder.config.max_position_embeddings,
+    there_and_wanted = {
+        "autoencoder.patch_size": (config.patch_size, options.autoencoder.patch_size),
+        "autoencoder.components": (config.latent_channels, options.autoencoder.components),
+        "difference_channels": (read_checkpoint_info(folder).difference_channels, options.difference_channels),
+        "text_encoder.max_length": (
+            pipeline.text_encoder.config.max_position_embeddings,
+            options.text_encoder.max_length,
+        ),
     }
-    wanted = {
-        "autoencoder.patch_size": options.autoencoder.patch_size,
-        "autoencoder.components": options.autoencoder.components,
-        "difference_channels": options.difference_channels,
-        "text_encoder.max_length": options.text_encoder.max_length,
-    }
-    for name, value in there.items():
-        if value != wanted[name]:
-            raise WeightsError(f"model.weights: {folder} has model.{name} {value}, the recipe {wanted[name]}")
+    for name, (there, wanted) in there_and_wanted.items():
+        if there != wanted:
+            raise WeightsError(f"model.weights: {folder} has model.{name} {there}, the recipe {wanted}")
     return Parts(pipeline.vae.eval(), pipeline.text_encoder, pipeline.tokenizer, pipeline.unet)
 
 

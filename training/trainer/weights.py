@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from framepred_ros.checkpoint import FILE_NAME as INFO_FILE
 from framepred_ros.checkpoint import read_checkpoint_info, resolve_checkpoint
+from framepred_ros.loading import load_pipeline
 
 
 class WeightsError(ValueError):
@@ -31,6 +34,14 @@ def find_weights(name: str) -> Path:
     if missing:
         raise WeightsError(f"model.weights: {folder} lacks {', '.join(missing)}/ of diffusers' layout; copy it whole")
     return folder
+
+
+def open_weights(folder: Path):
+    """The pipeline of a checkpoint folder, float32 on the CPU. Raises WeightsError if it cannot be loaded."""
+    try:
+        return load_pipeline(folder, torch.device("cpu"), torch.float32)
+    except ValueError as error:
+        raise WeightsError(f"model.weights: {error}") from error
 
 
 def check_horizon(folder: Path, horizon: int) -> None:
