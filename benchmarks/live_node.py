@@ -1,8 +1,11 @@
-"""A predictor node in a process of its own, fed by a camera and questioned while it predicts."""
+"""A predictor node in a process of its own, fed by a camera and questioned by others while it predicts."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -11,7 +14,6 @@ from pathlib import Path
 import cv2
 import psutil
 import rclpy
-from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -25,13 +27,12 @@ from framepred_ros.image_messages import image_from_rgb
 from framepred_ros.transport import free_domain_id, local_environment
 
 WIDTH, HEIGHT, RATE = 640, 480, 30.0
-REQUEST_PERIOD = 0.05  # seconds between two questions to the node
 READY_TIMEOUT = 120.0  # seconds until its first prediction
 
 
 @dataclass
 class Live:
-    """A run of the node. Times in seconds, memory in bytes; `answers` are the times of parameter requests."""
+    """A run of the node. Times in seconds, memory in bytes; `answers` are what `benchmarks.asker` saw."""
 
     sent: int = 0
     latencies: list[float] = field(default_factory=list)
@@ -45,7 +46,7 @@ def measure_live(seconds: float, checkpoint: str) -> Live:
     """Runs a predictor node for some seconds and asks it for a parameter all the while.
 
     Raises:
-        TimeoutError: the node made no prediction within two minutes; the message quotes its log.
+        TimeoutError: the node made no prediction within two minutes, or did not answer; the message says more.
     """
     os.environ.update(local_environment(free_domain_id()))
     rclpy.init()
@@ -64,7 +65,7 @@ def measure_live(seconds: float, checkpoint: str) -> Live:
 
 
 class Client(Node):
-    """The camera, the subscriber of predictions, and the one who asks, in one process."""
+    """The camera and the subscriber of predictions in one process; who asks has one of its own, so as not to wait."""
 
     def __init__(self, episode: ShippedEpisode) -> None:
         super().__init__("benchmark")
@@ -72,10 +73,7 @@ class Client(Node):
         self._frames = [cv2.resize(frame, (WIDTH, HEIGHT)) for frame in episode.frames]
         self._camera = self.create_publisher(Image, "image", QoSProfile(depth=1))
         self.create_subscription(Image, "predicted_frame", self._on_prediction, QoSProfile(depth=10))
-        self._parameters = self.create_client(GetParameters, "predictor/get_parameters")
         self.create_timer(1 / RATE, self._send_frame)
-        self.create_timer(REQUEST_PERIOD, self._ask)
-        self._waiting = False
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
 
@@ -88,17 +86,27 @@ class Client(Node):
                 raise TimeoutError(f"no prediction within {READY_TIMEOUT:g} s\n{node.describe_end()}")
 
     def watch(self, process: psutil.Process, seconds: float) -> Live:
-        """Send frames for some seconds and return what was seen."""
+        """Send frames for some seconds and return what was seen.
+
+        Raises:
+            TimeoutError: the node did not answer.
+        """
         self.live = Live()
+        command = [sys.executable, "-m", "benchmarks.asker", "--node", "predictor", "--seconds", str(seconds)]
+        asker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started, used = time.monotonic(), sum(process.cpu_times()[:2])
         with tqdm(total=round(seconds), unit="s", desc="node") as bar:
-            while (elapsed := time.monotonic() - started) < seconds:
+            while (elapsed := time.monotonic() - started) < seconds or asker.poll() is None:
                 self._executor.spin_once(timeout_sec=0.1)
                 if elapsed >= len(self.live.memory):
                     self.live.memory.append((elapsed, process.memory_info().rss))
                     bar.update()
         self.live.seconds = time.monotonic() - started
         self.live.cpu_seconds = sum(process.cpu_times()[:2]) - used
+        answers, errors = asker.communicate()
+        if asker.returncode:
+            raise TimeoutError(errors.strip())
+        self.live.answers = json.loads(answers)
         return self.live
 
     def _send_frame(self) -> None:
@@ -109,14 +117,3 @@ class Client(Node):
     def _on_prediction(self, message: Image) -> None:
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         self.live.latencies.append((self.get_clock().now().nanoseconds - stamp) / 1e9)
-
-    def _ask(self) -> None:
-        if self._waiting or not self._parameters.service_is_ready():
-            return
-        self._waiting, asked = True, time.monotonic()
-        future = self._parameters.call_async(GetParameters.Request(names=["max_rate"]))
-        future.add_done_callback(lambda _: self._answered(asked))
-
-    def _answered(self, asked: float) -> None:
-        self._waiting = False
-        self.live.answers.append(time.monotonic() - asked)

@@ -132,6 +132,7 @@ def report(conversions: list[Conversion], live: Live) -> None:
         "predictions a second": f"{len(live.latencies) / live.seconds:.1f}",
         "latency, median / p95": _quantiles(live.latencies, 50, 95),
         "answer to a request, median / p99": _quantiles(live.answers, 50, 99),
+        "answers under 10 ms": f"{100 * np.mean(np.array(live.answers) < 0.01):.1f} %",
         "CPU of the node": f"{live.cpu_seconds / live.seconds:.2f} cores",
         "memory after 5 s, and at the end": f"{first / 2**20:.0f} / {last / 2**20:.0f} MiB",
     }

@@ -96,6 +96,15 @@ PREDICTOR_PARAMETERS = (
         changeable=Changeable.UNCONFIGURED,
     ),
     ParameterSpec(
+        "cpu_threads",
+        0,
+        "Threads for the model's arithmetic on a CPU; 0: one fewer than there are cores, which leaves one to ROS.",
+        "",
+        0,
+        1024,
+        changeable=Changeable.UNCONFIGURED,
+    ),
+    ParameterSpec(
         "cameras",
         [],
         "Names of the cameras to predict for, each with topics under its name; empty: one camera without a name.",

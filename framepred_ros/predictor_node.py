@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -27,6 +28,9 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 EXECUTOR_THREADS = 4  # one may wait for a model to load, one for a prediction on demand
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 STOP_TIMEOUT = 0.8  # seconds that a prediction under way gets at the end
+# Seconds for which a thread may keep Python to itself while another waits. The model's thread lets go of it in each of
+# a prediction's thousands of operations; with Python's 5 ms it would wait that long whenever the executor is at work.
+SWITCH_INTERVAL = 1e-4
 
 
 class PredictorNode(LifecycleNodeMixin, Node):
@@ -192,6 +196,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     with ros_process(args):
         node = create_node(PredictorNode)
         executor = NodeExecutor(num_threads=EXECUTOR_THREADS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -21,10 +23,15 @@ TRANSPORTS = {
     "raw": (Image, "", rgb_from_image),
     "compressed": (CompressedImage, "/compressed", rgb_from_compressed_image),
 }
+PATIENCE = 30.0  # seconds without a frame from a camera that is there, until the node subscribes anew
+SILENCE_CHECK_PERIOD = 1.0  # seconds
 
 
 class CameraInput:
     """Listens to `image`, or to `image/compressed`, while it is open.
+
+    While a camera is there and no frame comes, it subscribes anew every `PATIENCE` seconds: on a machine that was
+    overloaded for minutes a subscription was seen to receive nothing any more, though both sides were connected.
 
     Args:
         node: the node that subscribes.
@@ -43,15 +50,27 @@ class CameraInput:
         self.topic = node.resolve_topic_name(camera_topic(camera, "image")) + suffix
         self._on_frame = on_frame
         self._subscription: Any = None
+        self._timer: Any = None
         self._qos: QoSProfile | None = None
+        self._silent_since = 0.0  # seconds, of the monotonic clock
 
     def open(self) -> None:
         """Subscribe, reliable unless the user overrides it."""
         qos = QoSProfile(depth=IMAGE_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
         self._subscribe(qos, qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._silent_since = time.monotonic()
+        clock = Clock(clock_type=ClockType.STEADY_TIME)  # a simulation's may stand still
+        callback = guarded(self._node, self._check_silence)
+        self._timer = self._node.create_timer(SILENCE_CHECK_PERIOD, callback, self._group, clock=clock)
 
     def close(self) -> None:
         """Stop listening."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
+        self._unsubscribe()
+
+    def _unsubscribe(self) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -72,13 +91,27 @@ class CameraInput:
 
     def _on_message(self, message: Any) -> None:
         if self._subscription is not None:  # else it was on its way when the input closed
+            self._silent_since = time.monotonic()
             self._on_frame(Frame(self._camera, message, self._decode))
+
+    def _check_silence(self) -> None:
+        now = time.monotonic()
+        if self._subscription is None or not self._node.count_publishers(self.topic):
+            self._silent_since = now
+        if now - self._silent_since < PATIENCE:
+            return
+        self._silent_since = now
+        self._unsubscribe()
+        self._subscribe(self._qos)
+        self._node.get_logger().info(
+            f"No frame for {PATIENCE:g} s from the camera on {self.topic}; subscribed anew", throttle_duration_sec=600.0
+        )
 
     def _on_incompatible_camera(self, event: Any) -> None:
         """Listen as best effort once a camera turns out to publish so. Reliable first: it loses no large frames."""
         if self._subscription is None or self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
             return
-        self.close()
+        self._unsubscribe()
         self._qos.reliability = ReliabilityPolicy.BEST_EFFORT
         self._subscribe(self._qos)
         self._node.get_logger().info(f"The camera on {self.topic} is best effort; listening as such")

@@ -26,10 +26,11 @@ def unneeded_packages(checkpoint: Path) -> list[str]:
 def hidden(packages: list[str]) -> Iterator[None]:
     """During the block the packages seem not to be installed, unless they are imported already.
 
-    diffusers asks once, when it is imported, and goes on without them for as long as the process lives. Where it is
-    imported already nothing is hidden: whoever did that may need them.
+    diffusers and transformers ask once, when they are imported, and go on without them for as long as the process
+    lives. Where one of the two is imported already nothing is hidden: it knows of them and will import them.
     """
-    absent = [] if "diffusers" in sys.modules else [name for name in packages if name not in sys.modules]
+    asked = {"diffusers", "transformers"} & sys.modules.keys()
+    absent = [] if asked else [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def open_predictor(
-    checkpoint: str, device: str, engine: str, frame_shapes: Iterable[tuple[int, ...] | None]
+    checkpoint: str, device: str, engine: str, cpu_threads: int, frame_shapes: Iterable[tuple[int, ...] | None]
 ) -> FramePredictor:
     """Load a checkpoint and make a first, slow prediction, so that the node's first one is as fast as the others.
 
     Args:
         checkpoint: folder or hub id; empty: the one that ships with the package.
         device, engine: as `FramePredictor.from_pretrained` takes them.
+        cpu_threads: how many threads torch uses when this thread predicts; 0: one fewer than there are cores.
         frame_shapes: (height, width, 3) of each camera's frames, None where not known; they go through in one batch.
 
     Raises:
@@ -31,8 +33,11 @@ def open_predictor(
     folder = resolve_checkpoint(checkpoint or shipped_checkpoint())
     with hidden(unneeded_packages(folder)):
         # Only now: importing torch takes seconds, and a wrong path needs no torch.
+        import torch
+
         from framepred_ros.predictor import FramePredictor
 
+        torch.set_num_threads(cpu_threads or max(1, len(os.sched_getaffinity(0)) - 1))
         predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine)
     pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
     predictor.predict_batch(pictures, ["warm up"] * len(pictures), steps=1, seed=0)

@@ -182,7 +182,8 @@ class PredictionPipeline:
         """Open the model that the parameters name."""
         shapes = [self._frame_shapes.get(name) for name in self._cameras]
         with lasting_objects():
-            return open_predictor(self._value("checkpoint"), self._value("device"), self._value("engine"), shapes)
+            options = [self._value(name) for name in ("checkpoint", "device", "engine", "cpu_threads")]
+            return open_predictor(*options, shapes)
 
     def settings(self) -> PredictionSettings:
         """Return the settings of the next prediction."""

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
 from framepred_ros.image_messages import rgb_from_image
+from framepred_ros.node import camera_input
 
 pytestmark = pytest.mark.ros
 
@@ -119,3 +120,18 @@ def test_a_user_can_listen_as_best_effort_from_the_start(tester, tiny_checkpoint
         (info,) = tester.get_subscriptions_info_by_topic("/other/image")
         assert info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
         assert camera.predict(make_picture()).header.frame_id == make_header(0).frame_id
+
+
+def test_a_subscription_that_receives_nothing_any_more_is_replaced(tester, tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr(camera_input, "PATIENCE", 1.0)
+    options = ("-r", "__ns:=/overloaded")
+    with predictor_node_here(*options, checkpoint=tiny_checkpoint, instruction=INSTRUCTION) as node:
+        camera = Camera(tester, "/overloaded/")
+        camera.wait_for_node()
+        camera.predict(make_picture())
+        (subscription,) = (each for each in node.subscriptions if each.topic_name == "/overloaded/image")
+        subscription.callback = lambda message: None  # deaf, though both sides are connected
+        fresh = lambda: [each for each in node.subscriptions if each.topic_name == "/overloaded/image"]  # noqa: E731
+        tester.wait_until(lambda: fresh() and subscription not in fresh(), "the node subscribes anew")
+        assert camera.predict(make_picture(seed=1)).width == 128
+        tester.destroy_publisher(camera.publisher)

@@ -15,7 +15,7 @@ import sys
 import numpy as np
 from framepred_ros.node.model import open_predictor
 
-predictor = open_predictor(sys.argv[1], "cpu", "fast", [None])
+predictor = open_predictor(sys.argv[1], "cpu", "fast", 0, [None])
 assert not {"peft", "scipy"} & set(sys.modules), "they take a third of the time"
 import scipy
 from framepred_ros import metrics
@@ -46,8 +46,10 @@ def test_a_scheduler_gets_the_packages_that_it_needs(tmp_path, config, packages)
     assert unneeded_packages(tmp_path) == packages
 
 
-def test_nothing_is_hidden_from_a_process_that_has_diffusers():
-    import diffusers  # noqa: F401
-
+@pytest.mark.parametrize("package", ["diffusers", "transformers"])
+def test_nothing_is_hidden_from_a_process_that_has_imported_who_asks(monkeypatch, package):
+    for name in ("diffusers", "transformers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, package, object())
     with hidden(["framepred_ros_no_such_package"]):
         assert "framepred_ros_no_such_package" not in sys.modules
