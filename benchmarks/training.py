@@ -4,7 +4,8 @@ python -m benchmarks.training --dataset DIR --out DIR [--recipe training/recipes
 
 Both train the same weights on the same samples in the same precision, in turns, in one process. The other step is
 written anew from the script's mathematics (benchmarks/reference_step.py): it reads and encodes both frames and the
-instruction in every step, in the thread that trains, and updates with AdamW as the script does.
+instruction in every step, in the thread that trains, and updates with AdamW as the script does. Where the recipe has
+mixed precision, the script's step takes turns in float32 too, which is what it does unless it is told otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -45,6 +47,7 @@ from training.trainer.session import TrainingData, load_data, make_accelerator, 
 from training.trainer.trainer import Trainer
 
 OURS, REFERENCE = "training.train", "diffusers' script"
+FLOAT32_REFERENCE = "diffusers' script, its default float32"
 
 
 @dataclass
@@ -63,10 +66,17 @@ class Result:
 
 
 class ReferenceTrainer:
-    """Trains a learner's UNet as the script does. Frames keep the recipe's sides, where the script's are square."""
+    """Trains a learner's UNet as the script does. Frames keep the recipe's sides, where the script's are square.
 
-    def __init__(self, recipe: Recipe, data: TrainingData, learner: Learner, accelerator: Accelerator):
+    Args:
+        autocast: compute in the accelerator's precision, otherwise in float32.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: TrainingData, learner: Learner, accelerator: Accelerator, autocast: bool = True
+    ):
         self.recipe, self.table, self.accelerator = recipe, data.table, accelerator
+        self.precision = accelerator.autocast if autocast else nullcontext
         self.parts, self.scheduler = learner.parts, learner.scheduler
         self.parts.unet.set_default_attn_processor()
         for part in (self.parts.vae, self.parts.text_encoder, self.parts.unet):
@@ -84,7 +94,7 @@ class ReferenceTrainer:
             for frames in (self.table.current, self.table.future)
         )
         prompts = [self.table.instructions[instruction] for instruction in draw.instructions]
-        with self.accelerator.autocast():
+        with self.precision():
             loss = reference_loss(self.parts, self.scheduler, now, future, prompts, self._noise(size), 0.05)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parts.unet.parameters(), self.recipe.optimization.gradient_clip)
@@ -125,24 +135,25 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dataset", type=Path, required=True, help="folder that training.build_dataset wrote")
     parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
     parser.add_argument("--steps", type=int, default=5, help="timed steps in a round")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, in which both take turns")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, in which all take turns")
     parser.add_argument("--out", type=Path, required=True, help="folder for training.json and training.png")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as optimization.batch_size=8")
     return parser.parse_args(arguments)
 
 
 def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int) -> dict[str, Result]:
-    """Times both steps in turns; the first step of each does not count."""
+    """Times the steps in turns; the first step of each does not count."""
     if recipe.run.cpu_threads is not None:
         torch.set_num_threads(recipe.run.cpu_threads)
     accelerator = make_accelerator(recipe.run, device)
     data = load_data(recipe, dataset)
     on_cpu = accelerator.device.type == "cpu"
     clock = (lambda: time.process_time() / torch.get_num_threads()) if on_cpu else time.perf_counter
+    names = [OURS, REFERENCE] + [FLOAT32_REFERENCE] * (recipe.run.mixed_precision != "no")
     results: dict[str, Result] = {}
     functions: list[Callable[[int], object]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in (OURS, REFERENCE):
+        for name in names:
             learner = make_learner(recipe, data)  # the same weights: they follow from the recipe's seed
             learner.prepare(data.table, Path(folder), accelerator)
             before = psutil.Process().memory_info().rss if on_cpu else 0
@@ -150,13 +161,14 @@ def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int)
                 functions.append(_step_function(name, recipe, data, learner, accelerator, Path(folder)))
                 functions[-1](0)
             results[name] = Result(memory=memory.peak - before)
-        for turn in tqdm(range(2 * rounds), desc="rounds", unit="turn"):
-            for number in range(turn // 2 * steps, turn // 2 * steps + steps):
+        for turn in tqdm(range(len(names) * rounds), desc="rounds", unit="turn"):
+            cycle, which = divmod(turn, len(names))
+            for number in range(cycle * steps, cycle * steps + steps):
                 synchronize(accelerator.device)
                 started = clock()
-                functions[turn % 2](number)
+                functions[which](number)
                 synchronize(accelerator.device)
-                list(results.values())[turn % 2].seconds.append(clock() - started)
+                results[names[which]].seconds.append(clock() - started)
     return results
 
 
@@ -164,8 +176,8 @@ def _step_function(
     name: str, recipe: Recipe, data: TrainingData, learner: Learner, accelerator: Accelerator, folder: Path
 ) -> Callable[[int], object]:
     """Does the step of a number; `Trainer` counts by itself and takes its loss to the CPU only when it logs."""
-    if name == REFERENCE:
-        return ReferenceTrainer(recipe, data, learner, accelerator).train_step
+    if name != OURS:
+        return ReferenceTrainer(recipe, data, learner, accelerator, autocast=name == REFERENCE).train_step
     trainer = Trainer(recipe, accelerator, learner, data.table, folder, lambda weights, step: None, {})
     return lambda number: trainer.train_step()
 
@@ -180,7 +192,7 @@ def write(out: Path, recipe: Recipe, results: dict[str, Result]) -> None:
     size = recipe.optimization.batch_size
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     speed, memory = figure.subplots(1, 2, sharey=True)
-    names, colours = list(results), ("tab:blue", "tab:gray")
+    names, colours = list(results), ("tab:blue", "tab:gray", "lightgray")[: len(results)]
     bars = speed.barh(names, [result.samples_per_second(size) for result in results.values()], color=colours)
     speed.bar_label(bars, fmt="%.1f", padding=3)
     speed.set(xlabel="samples per second", title=f"{recipe.name}, batch {size}, {recipe.run.mixed_precision}")
