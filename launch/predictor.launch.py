@@ -55,6 +55,7 @@ def start_node(context):
         namespace=given.get("namespace"),
         parameters=parameters,
         remappings=list(remappings(given)),
+        respawn=LaunchConfiguration("respawn"),
         output="screen",
     )
     return [node]
@@ -65,8 +66,10 @@ def generate_launch_description():
     arguments = {name: f"{text} (the node calls it '{topic}')" for name, (topic, text) in TOPICS.items()}
     arguments |= {spec.name: f"{spec.description} Node default: {spec.default!r}" for spec in PREDICTOR_PARAMETERS}
     arguments |= {"namespace": "Namespace of the node", "params_file": "YAML file with the node's parameters"}
+    respawn = "true: start the node again when its process ends by itself or is killed"
     profile = os.environ.get(PROFILE_VARIABLE) or str(profile_path())
     return LaunchDescription(
         [DeclareLaunchArgument(name, default_value="", description=text) for name, text in arguments.items()]
+        + [DeclareLaunchArgument("respawn", default_value="false", choices=["true", "false"], description=respawn)]
         + [SetEnvironmentVariable(PROFILE_VARIABLE, profile), OpaqueFunction(function=start_node)]
     )

@@ -73,6 +73,18 @@ def test_predictor_launch_maps_topics_for_every_camera(prefix, tester, tiny_chec
         assert code == 0, launch.output
 
 
+def test_predictor_launch_starts_a_killed_node_again(prefix, tester, tiny_checkpoint):
+    with launched(prefix, "predictor.launch.py", checkpoint=tiny_checkpoint, respawn="true") as launch:
+        for deaths in range(2):
+            started = "process started with pid ["
+            tester.wait_until(lambda: launch.output.count(started) > deaths, "the node is started")  # noqa: B023
+            tester.wait_until(lambda: launch.output.count("Active: ") > deaths, "the node is active")  # noqa: B023
+            os.kill(int(launch.output.rsplit(started, 1)[1].split("]")[0]), signal.SIGKILL)
+        tester.wait_until(lambda: launch.output.count("Active: ") == 3, "the node is active again")
+        code, _ = launch.end(signal.SIGINT)
+        assert code == 0 and launch.output.count("process has died") == 2, launch.output
+
+
 def test_a_launch_file_can_drive_the_lifecycle(prefix, tester, tiny_checkpoint):
     code = """
 from launch.actions import EmitEvent, RegisterEventHandler
