@@ -3,9 +3,13 @@
 import multiprocessing
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "training" / "recipes"
@@ -39,6 +43,14 @@ def newest_state(output: Path) -> Path:
     return max((output / "states").glob("step_*.safetensors"))
 
 
+def assert_same_training(output: Path, other: Path) -> None:
+    """Two runs ended with the same weights, to the rounding of sums taken in another order."""
+    one, two = (load_file(newest_state(folder)) for folder in (output, other))
+    assert one.keys() == two.keys()
+    for name in (name for name in one if name.startswith(("model.", "ema."))):
+        torch.testing.assert_close(one[name], two[name], atol=2e-4, rtol=1e-3)
+
+
 def steps_saved(output: Path) -> int:
     """Steps of the newest state of a run, 0 without one."""
     if not list((output / "states").glob("step_*.safetensors")):
@@ -54,11 +66,36 @@ def start(command: list[str], **environment: str) -> multiprocessing.Process:
     return process
 
 
-def run_in_pair(command: list[str]) -> list[int | None]:
-    """Runs the command in two processes that exchange gradients by gloo; returns their exit statuses."""
+def free_port() -> str:
+    """A port that nobody listens to."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+        return str(probe.getsockname()[1])
+
+
+def launch(config: str, *words: object) -> subprocess.Popen:
+    """Starts `accelerate launch` with one of our launch configurations and more of its arguments."""
+    file = RECIPES.parent / "launch_configs" / f"{config}.yaml"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", file, *words]
+    return subprocess.Popen(
+        list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for(processes: list[subprocess.Popen]) -> None:
+    """Waits for launched processes, and fails with what they said if one of them did."""
+    try:
+        outputs = [process.communicate(timeout=240)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(outputs)
+
+
+def run_in_pair(command: list[str]) -> list[int | None]:
+    """Runs the command in two processes that exchange gradients by gloo; returns their exit statuses."""
+    port = free_port()
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     shared["ACCELERATE_USE_CPU"] = "true"
     pair = [start(command, **shared, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in (0, 1)]

@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
+from torch.distributed.tensor import DTensor
 from tqdm import tqdm
 
 from training.trainer.learner import Learner
@@ -154,7 +155,10 @@ class Trainer:
         if options.ema_decay is None:
             return None
         parameters = trainable(self.model)
-        return EMAModel(parameters, decay=options.ema_decay, use_ema_warmup=True, power=options.ema_power, foreach=True)
+        whole = not any(isinstance(each, DTensor) for each in parameters)  # shards have no foreach copying
+        return EMAModel(
+            parameters, decay=options.ema_decay, use_ema_warmup=True, power=options.ema_power, foreach=whole
+        )
 
     def _backward(self, part: int) -> dict[str, torch.Tensor]:
         """Adds a part's gradients, which processes exchange only after the last part; returns the part's values."""

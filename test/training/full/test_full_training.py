@@ -7,7 +7,18 @@ from diffusers import StableDiffusionInstructPix2PixPipeline, UNet2DConditionMod
 from moving_squares import make_moving_squares
 from safetensors.torch import load_file
 from tiny_checkpoint import make_tiny_full_checkpoint
-from training_runs import TINY, arguments, newest_state, run_in_pair, start
+from training_runs import (
+    ROOT,
+    TINY,
+    arguments,
+    assert_same_training,
+    free_port,
+    launch,
+    newest_state,
+    run_in_pair,
+    start,
+    wait_for,
+)
 
 from framepred_ros import FramePredictor
 from framepred_ros.checkpoint import read_checkpoint_info
@@ -86,10 +97,23 @@ def test_two_processes_train_as_one_with_twice_the_batch(dataset, weights, tmp_p
     single = command("full", dataset, tmp_path / "one", weights[8], *more, "optimization.batch_size=4")
     assert main(single) == 0
     assert run_in_pair(command("full", dataset, tmp_path / "two", weights[8], *more)) == [0, 0]
-    one, two = (load_file(newest_state(tmp_path / output)) for output in ("one", "two"))
-    assert one.keys() == two.keys()
-    for name in (name for name in one if name.startswith(("model.", "ema."))):
-        torch.testing.assert_close(one[name], two[name], atol=2e-4, rtol=1e-3)
+    assert_same_training(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_processes_that_share_the_model_train_as_one_with_twice_the_batch(dataset, weights, tmp_path):
+    more = ("optimization.learning_rate=1e-3", "run.save_every=2")
+    assert main(command("full", dataset, tmp_path / "one", weights[8], *more, "optimization.batch_size=4")) == 0
+    sharded = [ROOT / "test" / "fsdp_on_cpu.py", *command("full", dataset, tmp_path / "two", weights[8], *more)]
+    wait_for([launch("fsdp", "--num_processes", 2, "--main_process_port", free_port(), *sharded)])
+    assert_same_training(tmp_path / "one", tmp_path / "two")
+    finished = newest_state(tmp_path / "two")
+    two = load_file(finished)
+    finished.unlink()
+    wait_for([launch("fsdp", "--num_processes", 2, "--main_process_port", free_port(), *sharded, "--resume", "auto")])
+    resumed = load_file(finished)
+    assert [name for name in two if not torch.equal(two[name], resumed[name])] == []
+    FramePredictor.from_pretrained(tmp_path / "two" / "checkpoint", device="cpu")
 
 
 def test_weights_of_another_horizon_are_refused(dataset, tmp_path, capsys):
