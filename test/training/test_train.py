@@ -147,6 +147,13 @@ def test_two_processes_train_as_one_with_twice_the_batch(dataset, tmp_path):
     assert_same_training(tmp_path / "one", tmp_path / "two")
 
 
+def test_gradient_checkpointing_leaves_the_weights_as_they_are(dataset, tmp_path):
+    for output, value in {"one": "false", "two": "true"}.items():
+        more = ["optimization.max_steps=2", f"run.gradient_checkpointing={value}"]
+        assert main(arguments(dataset, tmp_path / output, *more)) == 0
+    assert_same_training(tmp_path / "one", tmp_path / "two")
+
+
 @pytest.mark.slow
 def test_two_machines_train_as_one_with_twice_the_batch(dataset, tmp_path):
     assert main(arguments(dataset, tmp_path / "one", "optimization.batch_size=8", "optimization.max_steps=4")) == 0
