@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -53,22 +54,25 @@ class CameraInput:
         self._timer: Any = None
         self._qos: QoSProfile | None = None
         self._silent_since = 0.0  # seconds, of the monotonic clock
+        self._changing = threading.Lock()  # the lifecycle closes while the executor may subscribe anew
 
     def open(self) -> None:
         """Subscribe, reliable unless the user overrides it."""
         qos = QoSProfile(depth=IMAGE_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-        self._subscribe(qos, qos_overriding_options=QoSOverridingOptions.with_default_policies())
-        self._silent_since = time.monotonic()
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # a simulation's may stand still
         callback = guarded(self._node, self._check_silence)
-        self._timer = self._node.create_timer(SILENCE_CHECK_PERIOD, callback, self._group, clock=clock)
+        with self._changing:
+            self._subscribe(qos, qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            self._silent_since = time.monotonic()
+            self._timer = self._node.create_timer(SILENCE_CHECK_PERIOD, callback, self._group, clock=clock)
 
     def close(self) -> None:
         """Stop listening."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
-        self._unsubscribe()
+        with self._changing:
+            if self._timer is not None:
+                self._node.destroy_timer(self._timer)
+                self._timer = None
+            self._unsubscribe()
 
     def _unsubscribe(self) -> None:
         if self._subscription is not None:
@@ -96,22 +100,28 @@ class CameraInput:
 
     def _check_silence(self) -> None:
         now = time.monotonic()
-        if self._subscription is None or not self._node.count_publishers(self.topic):
+        if not self._node.count_publishers(self.topic):
             self._silent_since = now
         if now - self._silent_since < PATIENCE:
             return
         self._silent_since = now
-        self._unsubscribe()
-        self._subscribe(self._qos)
-        self._node.get_logger().info(
-            f"No frame for {PATIENCE:g} s from the camera on {self.topic}; subscribed anew", throttle_duration_sec=600.0
-        )
+        if self._subscribe_anew():
+            text = f"No frame for {PATIENCE:g} s from the camera on {self.topic}; subscribed anew"
+            self._node.get_logger().info(text, throttle_duration_sec=600.0)
 
     def _on_incompatible_camera(self, event: Any) -> None:
         """Listen as best effort once a camera turns out to publish so. Reliable first: it loses no large frames."""
-        if self._subscription is None or self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
+        if self._qos.reliability == ReliabilityPolicy.BEST_EFFORT:
             return
-        self._unsubscribe()
         self._qos.reliability = ReliabilityPolicy.BEST_EFFORT
-        self._subscribe(self._qos)
-        self._node.get_logger().info(f"The camera on {self.topic} is best effort; listening as such")
+        if self._subscribe_anew():
+            self._node.get_logger().info(f"The camera on {self.topic} is best effort; listening as such")
+
+    def _subscribe_anew(self) -> bool:
+        """Replace the subscription, if there still is one; return whether there was."""
+        with self._changing:
+            if self._subscription is None:
+                return False
+            self._unsubscribe()
+            self._subscribe(self._qos)
+            return True
