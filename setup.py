@@ -82,6 +82,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"predictor_node = {PACKAGE}.predictor_node:main",
+            f"predictor_supervisor = {PACKAGE}.predictor_supervisor:main",
             f"camera_node = {PACKAGE}.camera_node:main",
             f"framepred = {PACKAGE}.cli:main",
         ]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -161,6 +162,18 @@ def kill_and_restart(rig: Rig) -> Outcome:
     return Outcome("kill -9 and restart", 1, int(survived), remark=f"predicts again {ready:.1f} s after the restart")
 
 
+def kill_under_supervisor(rig: Rig) -> Outcome:
+    """SIGKILL for a node whose supervisor starts it again; the remark says how soon that predicts."""
+    with rig.start(module="framepred_ros.predictor_supervisor") as supervisor:
+        rig.predicts(supervisor)
+        (node,) = psutil.Process(supervisor.pid).children()
+        node.kill()
+        started = time.monotonic()
+        survived = rig.predicts(supervisor)
+        ready = time.monotonic() - started
+    return Outcome("kill -9 under the supervisor", 1, int(survived), remark=f"predicts again after {ready:.1f} s")
+
+
 def terminations(rig: Rig) -> Outcome:
     """SIGTERM in every state, and while a model loads: the process must end by itself with code 0."""
     codes = {}
@@ -226,6 +239,7 @@ def run_faults(rig: Rig, folder: Path, messages: int, storm: float) -> Iterator[
         lambda: corrupt_checkpoint(rig, folder),
         lambda: neighbours(rig),
         lambda: kill_and_restart(rig),
+        lambda: kill_under_supervisor(rig),
     ]
     for fault in on_new_nodes:
         yield _observed(rig, fault)

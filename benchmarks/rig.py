@@ -57,11 +57,13 @@ class Rig:
         self.node.destroy_node()
         rclpy.try_shutdown(context=self._context)
 
-    def start(self, remap: tuple[str, ...] = (), **parameters: object) -> ChildProcess:
+    def start(
+        self, remap: tuple[str, ...] = (), module: str = "framepred_ros.predictor_node", **parameters: object
+    ) -> ChildProcess:
         """Start a predictor node; it configures and activates itself unless `autostart` is given as False."""
         log = self._folder / f"node_{next(self._runs)}.log"
         options = {"checkpoint": self.checkpoint, "device": "cpu", "instruction": INSTRUCTION, **parameters}
-        return ChildProcess("framepred_ros.predictor_node", log, remap, **options)
+        return ChildProcess(module, log, remap, **options)
 
     def send(self, message: Image, stamp: int | None = None) -> int:
         """Publish a frame; the stamp (nanoseconds) is now unless given. Returns the stamp."""

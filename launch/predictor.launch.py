@@ -51,7 +51,7 @@ def start_node(context):
     parameters.append({spec.name: parameter(spec) for spec in PREDICTOR_PARAMETERS if spec.name in given})
     node = Node(
         package="framepred_ros",
-        executable="predictor_node",
+        executable="predictor_supervisor" if given["respawn"] == "true" else "predictor_node",
         namespace=given.get("namespace"),
         parameters=parameters,
         remappings=list(remappings(given)),
@@ -66,7 +66,7 @@ def generate_launch_description():
     arguments = {name: f"{text} (the node calls it '{topic}')" for name, (topic, text) in TOPICS.items()}
     arguments |= {spec.name: f"{spec.description} Node default: {spec.default!r}" for spec in PREDICTOR_PARAMETERS}
     arguments |= {"namespace": "Namespace of the node", "params_file": "YAML file with the node's parameters"}
-    respawn = "true: start the node again when its process ends by itself or is killed"
+    respawn = "true: under a supervisor that starts the node again when it is killed or crashes"
     profile = os.environ.get(PROFILE_VARIABLE) or str(profile_path())
     return LaunchDescription(
         [DeclareLaunchArgument(name, default_value="", description=text) for name, text in arguments.items()]

@@ -25,7 +25,7 @@ def prefix(tmp_path_factory):
     (index / "framepred_ros").touch()
     executables = prefix / "lib/framepred_ros"
     executables.mkdir(parents=True)
-    for name in ("predictor_node", "camera_node"):
+    for name in ("predictor_node", "predictor_supervisor", "camera_node"):
         script = executables / name
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m framepred_ros.{name} "$@"\n')
         script.chmod(0o755)

@@ -19,7 +19,7 @@ def rig(tiny_checkpoint, tmp_path):
 @pytest.mark.timeout(600)
 def test_every_fault_is_survived_and_no_prediction_is_of_an_older_frame(rig, tmp_path):
     outcomes = list(run_faults(rig, tmp_path, messages=300, storm=1.0))
-    assert len(outcomes) == 10
+    assert len(outcomes) == 11
     for outcome in outcomes:
         assert outcome.survived == outcome.tried > 0, outcome
         assert outcome.out_of_order == 0, outcome
