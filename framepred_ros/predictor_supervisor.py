@@ -106,6 +106,8 @@ def import_all() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the node, with the same arguments as `predictor_node`, until Ctrl-C or SIGTERM."""
+    # Asks the driver's management library for GPUs, should an import ask: CUDA itself cannot be shared with a fork.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     supervisor = Supervisor("predictor_node", lambda: _run_node(args))
     import_all()
     sys.exit(supervisor.run())
