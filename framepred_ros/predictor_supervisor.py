@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from framepred_ros.node.garbage import lasting_objects
@@ -20,7 +21,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Supervisor:
-    """Runs a function in a forked process, and again whenever that is killed.
+    """Runs a function in a forked process, and again whenever that is killed. It handles SIGINT and SIGTERM from now on.
 
     The calling process must have no threads that the child would miss, and must not have imported rclpy.
 
@@ -33,11 +34,11 @@ class Supervisor:
         self._name, self._work = name, work
         self._child: int | None = None
         self._stopping = False
+        for number in SIGNALS:
+            signal.signal(number, self._stop)
 
     def run(self) -> int:
         """Return the child's exit code once it has ended by itself, or after SIGINT or SIGTERM, which it gets too."""
-        for number in SIGNALS:
-            signal.signal(number, self._stop)
         short_lives = 0
         while True:
             started = time.monotonic()
@@ -88,7 +89,8 @@ class Supervisor:
         self._stopping = True
         if self._child is None:
             os._exit(0)
-        os.kill(self._child, number)
+        with suppress(ProcessLookupError):
+            os.kill(self._child, number)
 
 
 def _end_with_parent() -> None:
