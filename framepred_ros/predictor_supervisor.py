@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Supervisor:
-    """Runs a function in a forked process, and again whenever that is killed. From now on SIGINT and SIGTERM are its own.
+    """Runs a function in a forked process, and again whenever that is killed. It takes SIGINT and SIGTERM from now on.
 
     The calling process must have no threads that the child would miss, and must not have imported rclpy.
 
