@@ -33,7 +33,7 @@ class Supervisor:
     def __init__(self, name: str, work: Callable[[], None]) -> None:
         self._name, self._work = name, work
         self._child: int | None = None
-        self._stopping = False
+        self._received: set[int] = set()
         for number in SIGNALS:
             signal.signal(number, self._stop)
 
@@ -44,7 +44,7 @@ class Supervisor:
             started = time.monotonic()
             code = self._run_child()
             lived = time.monotonic() - started
-            if self._stopping or code == 0 or (code > 0 and lived < SHORT_LIFE):
+            if self._received or code == 0 or (code > 0 and lived < SHORT_LIFE):
                 return max(code, 0)
             short_lives = short_lives + 1 if lived < SHORT_LIFE else 0
             delay = min(2.0 ** max(0, short_lives - 1) - 1, LONGEST_DELAY)  # 0, 0, 1, 3, 7, ...
@@ -68,6 +68,7 @@ class Supervisor:
         code = 1
         try:
             _end_with_parent()
+            os.setpgid(0, 0)  # out of the terminal's reach: signals come from the parent
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -86,9 +87,12 @@ class Supervisor:
             os._exit(code)
 
     def _stop(self, number: int, _: object) -> None:
-        self._stopping = True
+        """Pass a signal on, once: in a terminal, Ctrl-C reaches a launched process twice, once through launch."""
         if self._child is None:
             os._exit(0)
+        if number in self._received:
+            return
+        self._received.add(number)
         with suppress(ProcessLookupError):
             os.kill(self._child, number)
 

@@ -41,10 +41,11 @@ def test_a_child_that_cannot_start_is_not_started_again(ending, code):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_reach_the_child_and_end_both(tester, number):
+def test_signals_reach_the_child_once_and_end_both(tester, number):
     work = f"""
     def end(*_):
         print("child ends", flush=True)
+        time.sleep(0.5)
         sys.exit(0)
     signal.signal({number:d}, end)
     print("child is ready", flush=True)
@@ -53,7 +54,9 @@ def test_signals_reach_the_child_and_end_both(tester, number):
     """
     with supervise(work) as process:
         tester.wait_until(lambda: "child is ready" in process.output, "the child runs")
-        process.process.send_signal(number)
+        os.killpg(process.process.pid, number)  # as a terminal does
+        tester.wait_until(lambda: "child ends" in process.output, "the child is told")
+        process.process.send_signal(number)  # as launch does besides
         assert process.process.wait(60) == 0
         assert process.output.count("child ends") == 1 and "started again" not in process.output
 
