@@ -98,7 +98,7 @@ PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "cpu_threads",
         0,
-        "Threads for the model's arithmetic on a CPU; 0: one fewer than there are cores, which leaves one to ROS.",
+        "Threads for the model's arithmetic on a CPU; 0: as many as torch likes, but one core stays free for ROS.",
         "",
         0,
         1024,

@@ -49,13 +49,16 @@ def start_node(context):
     given = {name: value for name, value in context.launch_configurations.items() if value}
     parameters = [ParameterFile(given["params_file"])] if "params_file" in given else []
     parameters.append({spec.name: parameter(spec) for spec in PREDICTOR_PARAMETERS if spec.name in given})
+    respawn = yaml.safe_load(given.get("respawn", "false"))
+    if not isinstance(respawn, bool):
+        raise ValueError(f"respawn must be true or false, not '{given['respawn']}'")
     node = Node(
         package="framepred_ros",
-        executable="predictor_supervisor" if given["respawn"] == "true" else "predictor_node",
+        executable="predictor_supervisor" if respawn else "predictor_node",
         namespace=given.get("namespace"),
         parameters=parameters,
         remappings=list(remappings(given)),
-        respawn=LaunchConfiguration("respawn"),
+        respawn=respawn,
         output="screen",
     )
     return [node]
@@ -66,10 +69,9 @@ def generate_launch_description():
     arguments = {name: f"{text} (the node calls it '{topic}')" for name, (topic, text) in TOPICS.items()}
     arguments |= {spec.name: f"{spec.description} Node default: {spec.default!r}" for spec in PREDICTOR_PARAMETERS}
     arguments |= {"namespace": "Namespace of the node", "params_file": "YAML file with the node's parameters"}
-    respawn = "true: under a supervisor that starts the node again when it is killed or crashes"
+    arguments["respawn"] = "true: under a supervisor that starts the node again when it is killed or crashes"
     profile = os.environ.get(PROFILE_VARIABLE) or str(profile_path())
     return LaunchDescription(
         [DeclareLaunchArgument(name, default_value="", description=text) for name, text in arguments.items()]
-        + [DeclareLaunchArgument("respawn", default_value="false", choices=["true", "false"], description=respawn)]
         + [SetEnvironmentVariable(PROFILE_VARIABLE, profile), OpaqueFunction(function=start_node)]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ def open_predictor(
     Args:
         checkpoint: folder or hub id; empty: the one that ships with the package.
         device, engine: as `FramePredictor.from_pretrained` takes them.
-        cpu_threads: how many threads torch uses when this thread predicts; 0: one fewer than there are cores.
+        cpu_threads: threads that torch uses when this thread predicts; 0: as many as it likes, but one core stays free.
         frame_shapes: (height, width, 3) of each camera's frames, None where not known; they go through in one batch.
 
     Raises:
@@ -37,8 +38,17 @@ def open_predictor(
 
         from framepred_ros.predictor import FramePredictor
 
-        torch.set_num_threads(cpu_threads or max(1, len(os.sched_getaffinity(0)) - 1))
+        default = _default_cpu_threads()  # asked before it can change
+        torch.set_num_threads(cpu_threads or default)
         predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine)
     pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
     predictor.predict_batch(pictures, ["warm up"] * len(pictures), steps=1, seed=0)
     return predictor
+
+
+@functools.cache
+def _default_cpu_threads() -> int:
+    """As many threads as torch takes by itself, but fewer than there are cores."""
+    import torch
+
+    return max(1, min(torch.get_num_threads(), len(os.sched_getaffinity(0)) - 1))
