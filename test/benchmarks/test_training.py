@@ -28,6 +28,5 @@ def test_every_step_is_timed_and_reported(tmp_path, precision, names, any_precis
     results = json.loads((tmp_path / "out" / "training.json").read_text())["results"]
     assert list(results) == names
     for name in names:
-        assert len(results[name]["seconds"]) == 2
-        assert results[name]["memory"] >= 0  # it may fit into what was given back before
+        assert len(results[name]["seconds"]) == 2 and results[name]["memory"] > 0
     assert cv2.imread(str(tmp_path / "out" / "training.png")) is not None

@@ -129,9 +129,12 @@ def test_a_subscription_that_receives_nothing_any_more_is_replaced(tester, tiny_
         camera = Camera(tester, "/overloaded/")
         camera.wait_for_node()
         camera.predict(make_picture())
-        (subscription,) = (each for each in node.subscriptions if each.topic_name == "/overloaded/image")
-        subscription.callback = lambda message: None  # deaf, though both sides are connected
-        fresh = lambda: [each for each in node.subscriptions if each.topic_name == "/overloaded/image"]  # noqa: E731
-        tester.wait_until(lambda: fresh() and subscription not in fresh(), "the node subscribes anew")
+
+        def subscriptions():
+            return [each for each in node.subscriptions if each.topic_name == "/overloaded/image"]
+
+        (deaf,) = subscriptions()
+        deaf.callback = lambda message: None  # though both sides are connected
+        tester.wait_until(lambda: subscriptions() and deaf not in subscriptions(), "the node subscribes anew")
         assert camera.predict(make_picture(seed=1)).width == 128
         tester.destroy_publisher(camera.publisher)
