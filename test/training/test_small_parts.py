@@ -154,6 +154,18 @@ def test_absolute_loss_is_measured_in_pixels(vae):
     assert float(loss(-guess, batch) - plain(-guess, batch)) == pytest.approx(float(absolute / scale), rel=1e-3)
 
 
+def test_the_gradient_of_the_absolute_loss_is_that_of_the_decoded_error(vae):
+    loss, plain = VelocityLoss(vae, Loss(l1_weight=1.0)), VelocityLoss(vae, Loss())
+    clean, guess = torch.randn(2, 2, 24, 8, 12)
+    guess.requires_grad_()
+    batch = noised(clean, Loss(last_timestep_fraction=1.0))
+    scale = (vae.std.square().sum() / 192).sqrt()
+    decoded = (vae.decode(clean).sample - vae.decode(guess).sample).abs().mean() / scale
+    (expected,) = torch.autograd.grad(decoded, guess)
+    (gradient,) = torch.autograd.grad(loss(-guess, batch) - plain(-guess, batch), guess)
+    torch.testing.assert_close(gradient, expected)
+
+
 def test_a_patch_autoencoder_without_weights_still_has_orthonormal_components():
     flat = PatchAutoencoder(patch_size=4, latent_channels=5).components.flatten(1)
     assert torch.equal(flat @ flat.T, torch.eye(5))

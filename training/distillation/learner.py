@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedType
-from diffusers.training_utils import EMAModel
 from torch.func import functional_call
 
 from framepred_ros.guidance import guidance_inputs, guide, is_guided
@@ -20,6 +19,7 @@ from training.distillation.teacher import load_teacher
 from training.full.cached_pairs import CachedPairs, denoiser_inputs, to_device
 from training.full.learner import HALF
 from training.full.objective import Batch
+from training.trainer.average import WeightAverage
 from training.trainer.pair_table import PairTable
 from training.trainer.recipe import Recipe
 from training.trainer.sampler import Draw
@@ -54,7 +54,7 @@ class DistillationLearner:
         ValueError: the recipe's solver steps do not fit its schedule.
     """
 
-    average: EMAModel | None = None
+    average: WeightAverage | None = None
 
     def __init__(self, recipe: Recipe, folder: Path | None):
         if folder is None:

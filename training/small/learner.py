@@ -80,6 +80,7 @@ class SmallLearner:
         if accelerator.device.type == "cpu":
             # PyTorch's fused attention is slow in the backward pass for such short sequences on a CPU.
             self.model.unet.set_attn_processor(AttnProcessor())
+            self.model.text_encoder.set_attn_implementation("eager")
         self.table, self.device = table, accelerator.device
         vae = self.start.vae if self.start else _autoencoder(self.recipe, table, output / "autoencoder")
         self.parts = Parts(vae, self.model.text_encoder, self.tokenizer, self.model.unet)

@@ -64,9 +64,20 @@ class VelocityLoss(torch.nn.Module):
         if self.l1_weight:
             # In units of the pixels' standard deviation, so that the weight means the same for any data.
             scale = (self.variance.sum() / self.values).sqrt()
-            pixels = error.permute(0, 2, 3, 1) @ self.decoder
-            loss = loss + self.l1_weight * pixels.abs().mean() / scale
+            loss = loss + self.l1_weight * self._absolute_error(error) / scale
         return loss
+
+    def _absolute_error(self, error: torch.Tensor) -> torch.Tensor:
+        """Mean absolute error in pixels of an error in latents (N, C, h, w).
+
+        Decoding D is linear: |De| = sign(De) . De = D'sign(De) . e, and D'sign(De) is the gradient too. So nothing of
+        the pixels' size, which is eight times that of the latents, is kept for the backward pass or read in it.
+        """
+        error = error.permute(0, 2, 3, 1).flatten(0, 2)  # flat: else matmul copies the decoder for each row of the grid
+        with torch.no_grad():
+            signs = (error @ self.decoder).sign_()
+            slope = (signs @ self.decoder.T).float()
+        return (error * slope).sum() / signs.numel()
 
     @torch.no_grad()
     def one_step_psnr(self, predicted: torch.Tensor, batch: NoisyBatch) -> torch.Tensor:

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import torch
 from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
-from diffusers.training_utils import EMAModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from training.trainer.average import WeightAverage
 from training.trainer.pair_table import PairTable
 from training.trainer.sampler import Draw
 
@@ -40,7 +40,7 @@ class Learner(Protocol):
     model: torch.nn.Module
     parts: Parts
     scheduler: Any
-    average: EMAModel | None
+    average: WeightAverage | None
 
     def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:
         """Does what is done once before the first step: caches of all latents and instructions."""

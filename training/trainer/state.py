@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from diffusers.training_utils import EMAModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.distributed.checkpoint.state_dict import (
@@ -22,6 +21,8 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+
+from training.trainer.average import WeightAverage
 
 FOLDER_NAME = "states"
 # Whole tensors by parameter name, however the model is wrapped or sharded; frozen weights are read from their source.
@@ -42,7 +43,7 @@ class Training:
     accelerator: Accelerator
     model: torch.nn.Module
     optimizer: Any
-    ema: EMAModel | None
+    ema: WeightAverage | None
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The trained weights by name, on the CPU of the main process."""

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
-from diffusers.training_utils import EMAModel
 from torch.distributed.tensor import DTensor
 from tqdm import tqdm
 
+from training.trainer.average import WeightAverage
 from training.trainer.learner import Learner
 from training.trainer.pair_table import PairTable
 from training.trainer.recipe import Optimization, Recipe
@@ -151,12 +151,12 @@ class Trainer:
             self.validate(weights, self.step)
         self.accelerator.wait_for_everyone()
 
-    def _average(self, options: Optimization) -> EMAModel | None:
+    def _average(self, options: Optimization) -> WeightAverage | None:
         if options.ema_decay is None:
             return None
         parameters = trainable(self.model)
         whole = not any(isinstance(each, DTensor) for each in parameters)  # shards have no foreach copying
-        return EMAModel(
+        return WeightAverage(
             parameters, decay=options.ema_decay, use_ema_warmup=True, power=options.ema_power, foreach=whole
         )
 

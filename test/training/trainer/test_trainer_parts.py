@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 
+from training.trainer.average import WeightAverage
 from training.trainer.memory import count_activations
 from training.trainer.recipe import Optimization
 from training.trainer.state import Training, load_state, save_state, saved_states
@@ -32,6 +33,22 @@ def test_activations_are_what_the_backward_pass_needs():
     assert count_activations(model, (torch.zeros(14, 10),), half=False) == 2 * 4 * 7 * (10 + 20)
 
 
+@pytest.mark.parametrize("foreach", [False, True])
+def test_the_average_is_that_of_diffusers(foreach):
+    options = {"decay": 0.9, "use_ema_warmup": True, "power": 0.75, "foreach": foreach}
+    weights = [torch.nn.Parameter(torch.randn(shape)) for shape in [(), (7,), (3, 5)]]
+    ours, reference = WeightAverage(weights, **options), EMAModel(weights, **options)
+    for _ in range(30):
+        for weight in weights:
+            weight.data += torch.randn_like(weight)
+        ours.step(weights)
+        reference.step(weights)
+        assert ours.cur_decay_value == reference.cur_decay_value
+    assert ours.cur_decay_value == 0.9  # the warm-up is over, so that both were compared
+    for average, expected in zip(ours.shadow_params, reference.shadow_params, strict=True):
+        torch.testing.assert_close(average, expected)
+
+
 def make_training(seed: int) -> Training:
     torch.manual_seed(seed)
     accelerator = Accelerator(cpu=True)
@@ -40,7 +57,7 @@ def make_training(seed: int) -> Training:
     optimizer = torch.optim.AdamW(model[1].parameters())
     model, optimizer = accelerator.prepare(model, optimizer)
     accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**seed)  # as mixed precision on a GPU makes one
-    return Training(accelerator, model, optimizer, EMAModel(model[1].parameters(), foreach=True))
+    return Training(accelerator, model, optimizer, WeightAverage(model[1].parameters(), foreach=True))
 
 
 def step(training: Training) -> None:
