@@ -1,6 +1,6 @@
 """How fast a prediction is, beside diffusers' stock pipeline on the same weights, and how good.
 
-python -m benchmarks.prediction [--checkpoint DIR] [--device auto] [--full-size] --out DIR
+python -m benchmarks.prediction [--checkpoint DIR] [--device auto] [--full-size] [--compile] --out DIR
 
 Frames, instructions and held-out pairs come from the episodes that ship with the package.
 """
@@ -8,6 +8,7 @@ Frames, instructions and held-out pairs come from the episodes that ship with th
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import sys
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     for name, model in models.items():
         scored = pairs if name == "checkpoint" else []
-        results += measure_paths(name, model, pairs[0], scored, args.calls)
+        results += measure_paths(name, model, pairs[0], scored, args.calls, args.compile)
         floors[name] = measure_floor(model, pairs[0].current, pairs[0].instruction)
     curves = measure_curves(predictor, pairs[0], args.calls)
     write(args.out, facts, results, floors, curves)
@@ -101,6 +102,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=20, help="timed calls of everything but the stock defaults")
     parser.add_argument("--pairs", type=int, default=4, help="held-out pairs per task that are scored")
     parser.add_argument("--full-size", action="store_true", help="also a model of Stable Diffusion's size")
+    parser.add_argument("--compile", action="store_true", help='also the engine "compile", which compiles for minutes')
     parser.add_argument("--out", type=Path, required=True, help="folder for prediction.json and prediction.png")
     return parser.parse_args(arguments)
 
@@ -115,8 +117,10 @@ def read_pairs(horizon: int, per_task: int) -> list[Pair]:
     return pairs
 
 
-def measure_paths(name: str, predictor: FramePredictor, pair: Pair, scored: Sequence[Pair], calls: int) -> list[Result]:
-    """Measures the stock pipeline at its defaults, the stock pipeline as the checkpoint asks, and ours."""
+def measure_paths(
+    name: str, predictor: FramePredictor, pair: Pair, scored: Sequence[Pair], calls: int, compiled: bool
+) -> list[Result]:
+    """Measures the stock pipeline at its defaults, the stock pipeline as the checkpoint asks, and our engines."""
     stock = replace(
         predictor.info,
         steps=STOCK_STEPS,
@@ -135,6 +139,8 @@ def measure_paths(name: str, predictor: FramePredictor, pair: Pair, scored: Sequ
     }
     if predictor.device.type == "cpu" and find_spec("openvino"):
         paths[f"{OURS}, openvino"] = (variant(predictor, predictor.info, "openvino"), calls)
+    if compiled:
+        paths[f"{OURS}, compile"] = (variant(predictor, predictor.info, "compile"), calls)
     results = []
     for path, (model, count) in tqdm(paths.items(), desc=name, unit="path"):
         with peak_memory(model.device) as memory:
@@ -147,7 +153,8 @@ def measure_paths(name: str, predictor: FramePredictor, pair: Pair, scored: Sequ
 
 def variant(predictor: FramePredictor, info, engine: str) -> FramePredictor:
     """The same models with other settings or another engine."""
-    parts = predictor.vae, predictor.text_encoder, predictor.tokenizer, predictor.unet, predictor.scheduler
+    unet = copy.deepcopy(predictor.unet) if engine == "compile" else predictor.unet  # it lays the weights out anew
+    parts = predictor.vae, predictor.text_encoder, predictor.tokenizer, unet, predictor.scheduler
     return FramePredictor(*parts, info, engine)
 
 

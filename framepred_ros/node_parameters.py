@@ -90,9 +90,9 @@ PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "engine",
         "fast",
-        "How to run the model: fast, openvino (faster on a CPU, needs openvino), or diffusers' own pipeline, the "
-        "reference.",
-        choices=("fast", "openvino", "diffusers"),
+        "How to run the model: fast, compile (torch.compile, with CUDA graphs on a GPU; configuring takes a minute "
+        "or more), openvino (faster on a CPU, needs openvino), or diffusers' own pipeline, the reference.",
+        choices=("fast", "compile", "openvino", "diffusers"),
         changeable=Changeable.UNCONFIGURED,
     ),
     ParameterSpec(

@@ -19,10 +19,10 @@ SMALLEST_SIDE = 64
 class FramePredictor:
     """Predicts the camera frame `horizon` steps ahead from the current frame and an instruction.
 
-    The engine samples the future frame's latents: "fast" is `framepred_ros.sampling.FastSampler`, "openvino" the same
-    with a UNet compiled for the CPU, "diffusers" the stock pipeline, which the others are checked against. The rest is
-    common to all: what moves is decoded, and the camera's own pixels are kept where nothing does. Calls from several
-    threads take turns.
+    The engine samples the future frame's latents: "fast" is `framepred_ros.sampling.FastSampler`, "compile" and
+    "openvino" are the same with a compiled UNet, "diffusers" is the stock pipeline, which the others are checked
+    against. The rest is common to all: what moves is decoded, and the camera's own pixels are kept where nothing does.
+    Calls from several threads take turns.
 
     Attributes:
         info: the checkpoint's settings (`framepred_ros.checkpoint.CheckpointInfo`).
@@ -56,7 +56,9 @@ class FramePredictor:
             folder_or_id: a folder in diffusers' layout, with or without `framepred.json`, or "owner/name".
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA device when there is one.
             dtype: float16 on CUDA and float32 on CPU when None.
-            engine: "fast"; "openvino", faster on a CPU, needs the extra of that name; "diffusers", the stock pipeline.
+            engine: "fast"; "compile", by PyTorch, slow at first with each batch size, see
+                `framepred_ros.compiled_unet`; "openvino", faster on a CPU, needs the extra of that name; "diffusers",
+                the stock pipeline.
             guidance_scale, image_guidance_scale: weights of the instruction and of the current frame, 1 for none; the
                 checkpoint's when None.
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from framepred_ros.checkpoint import CheckpointInfo
+from framepred_ros.compiled_unet import CompiledUNet
 from framepred_ros.guidance import guidance_inputs, guide, is_guided
 from framepred_ros.loading import build_pipeline
 
@@ -100,6 +101,13 @@ class OpenVinoSampler(FastSampler):
         super().__init__(vae, text_encoder, tokenizer, OpenVinoUNet(unet), scheduler, info)
 
 
+class CompiledSampler(FastSampler):
+    """The fast way with the UNet compiled by PyTorch: see `framepred_ros.compiled_unet`."""
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        super().__init__(vae, text_encoder, tokenizer, CompiledUNet(unet), scheduler, info)
+
+
 class ReferenceSampler:
     """`diffusers.StableDiffusionInstructPix2PixPipeline`, called once per frame.
 
@@ -142,7 +150,12 @@ class ReferenceSampler:
         ).images
 
 
-SAMPLERS: dict[str, type] = {"fast": FastSampler, "openvino": OpenVinoSampler, "diffusers": ReferenceSampler}
+SAMPLERS: dict[str, type] = {
+    "fast": FastSampler,
+    "compile": CompiledSampler,
+    "openvino": OpenVinoSampler,
+    "diffusers": ReferenceSampler,
+}
 """By the name of the engine."""
 
 

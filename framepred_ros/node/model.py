@@ -24,7 +24,8 @@ def open_predictor(
         checkpoint: folder or hub id; empty: the one that ships with the package.
         device, engine: as `FramePredictor.from_pretrained` takes them.
         cpu_threads: threads that torch uses when this thread predicts; 0: as many as it likes, but one core stays free.
-        frame_shapes: (height, width, 3) of each camera's frames, None where not known; they go through in one batch.
+        frame_shapes: (height, width, 3) of each camera's frames, None where not known; they go through in one batch
+            and, where the engine compiles, in every smaller one.
 
     Raises:
         what `FramePredictor.from_pretrained` raises.
@@ -42,7 +43,9 @@ def open_predictor(
         torch.set_num_threads(cpu_threads or default)
         predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine)
     pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
-    predictor.predict_batch(pictures, ["warm up"] * len(pictures), steps=1, seed=0)
+    # Compiling is for one size of a batch, and not every camera has a new frame every time.
+    for count in range(1 if engine == "compile" else len(pictures), len(pictures) + 1):
+        predictor.predict_batch(pictures[:count], ["warm up"] * count, steps=1, seed=0)
     return predictor
 
 
