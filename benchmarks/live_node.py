@@ -1,7 +1,8 @@
-"""A predictor node in a process of its own, fed by a camera and questioned by others while it predicts."""
+"""A predictor node in a process of its own, fed by a camera and questioned by others, paused and predicting."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from std_srvs.srv import SetBool
 from tqdm import tqdm
 
 from benchmarks.shipped import ShippedEpisode, shipped_episodes
@@ -27,41 +29,67 @@ from framepred_ros.image_messages import image_from_rgb
 from framepred_ros.transport import free_domain_id, local_environment
 
 WIDTH, HEIGHT, RATE = 640, 480, 30.0
-READY_TIMEOUT = 120.0  # seconds until its first prediction
+READY_TIMEOUT = 600.0  # seconds until its first prediction: some engines compile
+ANSWER_TIMEOUT = 10.0  # seconds
+
+
+@dataclass
+class Watch:
+    """What was seen of the node for some seconds. Times in seconds, memory in bytes.
+
+    Attributes:
+        latencies: from a frame's stamp to its prediction received.
+        answers: how long answers to parameter requests took, as `benchmarks.asker` saw it.
+        lateness: how late the node's executor called a timer, as `benchmarks.probed_node` saw it.
+        memory: (seconds since the start, resident memory).
+    """
+
+    started: float  # of the monotonic clock
+    seconds: float = 0.0
+    sent: int = 0
+    cpu_seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    answers: list[float] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+    memory: list[tuple[float, int]] = field(default_factory=list)
 
 
 @dataclass
 class Live:
-    """A run of the node. Times in seconds, memory in bytes; `answers` are what `benchmarks.asker` saw."""
+    """A run of the node: first paused, so that frames arrive but nothing is predicted, then predicting."""
 
-    sent: int = 0
-    latencies: list[float] = field(default_factory=list)
-    answers: list[float] = field(default_factory=list)
-    memory: list[tuple[float, int]] = field(default_factory=list)
-    cpu_seconds: float = 0.0
-    seconds: float = 0.0
+    paused: Watch
+    predicting: Watch
 
 
-def measure_live(seconds: float, checkpoint: str) -> Live:
-    """Runs a predictor node for some seconds and asks it for a parameter all the while.
+def measure_live(seconds: float, checkpoint: str, engine: str) -> Live:
+    """Watches a predictor node for some seconds while it is paused, and as long while it predicts.
 
     Raises:
-        TimeoutError: the node made no prediction within two minutes, or did not answer; the message says more.
+        TimeoutError: the node made no prediction in time, or did not answer; the message says more.
     """
     os.environ.update(local_environment(free_domain_id()))
     rclpy.init()
     with tempfile.TemporaryDirectory() as folder:
-        episode = shipped_episodes()[0]
+        episode, probe = shipped_episodes()[0], Path(folder) / "lateness.json"
         client = Client(episode)
         log = Path(folder) / "node.log"
-        options = {"checkpoint": checkpoint, "instruction": episode.instruction}
+        options = {"checkpoint": checkpoint, "engine": engine, "instruction": episode.instruction}
         try:
-            with ChildProcess("framepred_ros.predictor_node", log, **options) as node:
+            with ChildProcess("benchmarks.probed_node", log, probe_file=str(probe), **options) as node:
                 client.wait_for_prediction(node)
-                return client.watch(psutil.Process(node.pid), seconds)
+                process = psutil.Process(node.pid)
+                client.pause(True)
+                paused = client.watch(process, seconds, "paused")
+                client.pause(False)
+                live = Live(paused, client.watch(process, seconds, "predicting"))
         finally:
             client.destroy_node()
             rclpy.try_shutdown()
+        late = json.loads(probe.read_text(encoding="utf-8"))
+    for watch in (live.paused, live.predicting):
+        watch.lateness = [value for at, value in late if 0 <= at - watch.started < watch.seconds]
+    return live
 
 
 class Client(Node):
@@ -69,9 +97,10 @@ class Client(Node):
 
     def __init__(self, episode: ShippedEpisode) -> None:
         super().__init__("benchmark")
-        self.live = Live()
-        self._frames = [cv2.resize(frame, (WIDTH, HEIGHT)) for frame in episode.frames]
+        self._watch = Watch(time.monotonic())
+        self._frames = itertools.cycle([cv2.resize(frame, (WIDTH, HEIGHT)) for frame in episode.frames])
         self._camera = self.create_publisher(Image, "image", QoSProfile(depth=1))
+        self._pause = self.create_client(SetBool, "predictor/pause")
         self.create_subscription(Image, "predicted_frame", self._on_prediction, QoSProfile(depth=10))
         self.create_timer(1 / RATE, self._send_frame)
         self._executor = SingleThreadedExecutor()
@@ -80,40 +109,55 @@ class Client(Node):
     def wait_for_prediction(self, node: ChildProcess) -> None:
         """Send frames until the first prediction arrives."""
         end = time.monotonic() + READY_TIMEOUT
-        while not self.live.latencies:
+        while not self._watch.latencies:
             self._executor.spin_once(timeout_sec=0.1)
             if node.exit_code is not None or time.monotonic() > end:
                 raise TimeoutError(f"no prediction within {READY_TIMEOUT:g} s\n{node.describe_end()}")
 
-    def watch(self, process: psutil.Process, seconds: float) -> Live:
+    def pause(self, paused: bool) -> None:
+        """Pause the node or let it go on. Raises TimeoutError if it does not answer."""
+        future = self._pause.call_async(SetBool.Request(data=paused))
+        self._executor.spin_until_future_complete(future, ANSWER_TIMEOUT)
+        if not future.done():
+            raise TimeoutError(f"the node did not answer within {ANSWER_TIMEOUT:g} s")
+
+    def watch(self, process: psutil.Process, seconds: float, title: str) -> Watch:
         """Send frames for some seconds and return what was seen.
 
         Raises:
             TimeoutError: the node did not answer.
         """
-        self.live = Live()
         command = [sys.executable, "-m", "benchmarks.asker", "--node", "predictor", "--seconds", str(seconds)]
         asker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        started, used = time.monotonic(), sum(process.cpu_times()[:2])
-        with tqdm(total=round(seconds), unit="s", desc="node") as bar:
-            while (elapsed := time.monotonic() - started) < seconds or asker.poll() is None:
+        self._wait_for_asker(asker)
+        self._watch = watch = Watch(time.monotonic())
+        used = sum(process.cpu_times()[:2])
+        with tqdm(total=round(seconds), unit="s", desc=title) as bar:
+            while asker.poll() is None:
                 self._executor.spin_once(timeout_sec=0.1)
-                if elapsed >= len(self.live.memory):
-                    self.live.memory.append((elapsed, process.memory_info().rss))
+                elapsed = time.monotonic() - watch.started
+                if elapsed >= len(watch.memory):
+                    watch.memory.append((elapsed, process.memory_info().rss))
                     bar.update()
-        self.live.seconds = time.monotonic() - started
-        self.live.cpu_seconds = sum(process.cpu_times()[:2]) - used
+        watch.seconds = time.monotonic() - watch.started
+        watch.cpu_seconds = sum(process.cpu_times()[:2]) - used
         answers, errors = asker.communicate()
         if asker.returncode:
             raise TimeoutError(errors.strip())
-        self.live.answers = json.loads(answers)
-        return self.live
+        watch.answers = json.loads(answers)
+        return watch
+
+    def _wait_for_asker(self, asker: subprocess.Popen) -> None:
+        """Let it start first: importing rclpy would be measured, too."""
+        end = time.monotonic() + ANSWER_TIMEOUT
+        while not self.count_clients("predictor/get_parameters") and asker.poll() is None and time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.1)
 
     def _send_frame(self) -> None:
-        frame = self._frames[self.live.sent % len(self._frames)]
-        self._camera.publish(image_from_rgb(frame, Header(stamp=self.get_clock().now().to_msg(), frame_id="camera")))
-        self.live.sent += 1
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id="camera")
+        self._camera.publish(image_from_rgb(next(self._frames), header))
+        self._watch.sent += 1
 
     def _on_prediction(self, message: Image) -> None:
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        self.live.latencies.append((self.get_clock().now().nanoseconds - stamp) / 1e9)
+        self._watch.latencies.append((self.get_clock().now().nanoseconds - stamp) / 1e9)

@@ -1,8 +1,9 @@
-"""What the node itself costs: messages to pictures and back, and how soon it answers while it predicts.
+"""What the node itself costs: messages to pictures and back, and how soon it reacts while it predicts.
 
-python -m benchmarks.node [--seconds 60] [--checkpoint DIR] --out DIR
+python -m benchmarks.node [--seconds 60] [--checkpoint DIR] [--engine fast] --out DIR
 
-Frames are 640x480 at 30 Hz, from this process to a predictor node in another, over DDS on this machine only.
+Frames are 640x480 at 30 Hz, from this process to a predictor node in another, over DDS on this machine only. The node
+is watched while it is paused, which is the reference, and while it predicts, in the same run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rich.table import Table
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, measure_live
+from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, Watch, measure_live
 from benchmarks.shipped import shipped_episodes
 from framepred_ros.image_messages import image_from_rgb, rgb_from_image
 from training.evaluation.report import environment
@@ -48,11 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frame = cv2.resize(shipped_episodes()[0].frames[0], (WIDTH, HEIGHT))
     conversions = measure_conversions(frame)
     try:
-        live = measure_live(args.seconds, str(args.checkpoint or ""))
+        live = measure_live(args.seconds, str(args.checkpoint or ""), args.engine)
     except TimeoutError as error:
         print(f"benchmarks.node: {error}", file=sys.stderr)
         return 1
-    facts = environment("cpu") | {"load_average": os.getloadavg(), "frames": f"{WIDTH}x{HEIGHT} at {RATE:g} Hz"}
+    facts = environment("cpu") | {
+        "engine": args.engine,
+        "load_average": os.getloadavg(),
+        "frames": f"{WIDTH}x{HEIGHT} at {RATE:g} Hz",
+    }
     write(args.out, facts, conversions, live)
     report(conversions, live)
     return 0
@@ -60,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.node", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long the node is watched")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the node is watched in each state")
     parser.add_argument("--checkpoint", type=Path, help="checkpoint folder (default: the shipped one)")
+    parser.add_argument("--engine", default="fast", help="the node's parameter of that name")
     parser.add_argument("--out", type=Path, required=True, help="folder for node.json and node.png")
     return parser.parse_args(arguments)
 
@@ -107,13 +113,17 @@ def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, (answers, latencies, memory) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
-    answers.hist([1e3 * seconds for seconds in live.answers], bins=40)
+    figure, (lateness, answers, latencies, memory) = plt.subplots(1, 4, figsize=(15, 3.4), layout="constrained")
+    for name, watch in asdict(live).items():
+        answers.hist([1e3 * seconds for seconds in watch["answers"]], bins=40, alpha=0.6, label=name)
+        lateness.hist([1e3 * seconds for seconds in watch["lateness"]], bins=40, alpha=0.6, label=name)
     answers.set(xlabel="ms", title="answer to a parameter request", yscale="log")
-    latencies.hist([1e3 * seconds for seconds in live.latencies], bins=40)
+    lateness.set(xlabel="ms", title="executor late by", yscale="log")
+    answers.legend()
+    latencies.hist([1e3 * seconds for seconds in live.predicting.latencies], bins=40)
     latencies.set(xlabel="ms", title="frame stamp to prediction received")
-    sizes = [size / 2**20 for _, size in live.memory]
-    memory.plot([at for at, _ in live.memory], sizes)
+    sizes = [size / 2**20 for _, size in live.predicting.memory]
+    memory.plot([at for at, _ in live.predicting.memory], sizes)
     memory.set(xlabel="s", ylabel="MiB", title="resident memory", ylim=(0, 1.1 * max(sizes)))
     figure.savefig(out / "node.png", dpi=110)
     plt.close(figure)
@@ -126,26 +136,33 @@ def report(conversions: list[Conversion], live: Live) -> None:
         table.add_row(each.name, f"{each.ours:.2f}", f"{each.plain:.1f}", f"{each.plain / each.ours:,.0f}")
     console = Console()
     console.print(table)
-    first, last = live.memory[min(5, len(live.memory) - 1)][1], live.memory[-1][1]
-    figures = {
-        "frames sent": f"{live.sent}",
-        "predictions a second": f"{len(live.latencies) / live.seconds:.1f}",
-        "latency, median / p95": _quantiles(live.latencies, 50, 95),
-        "answer to a request, median / p99": _quantiles(live.answers, 50, 99),
-        "answers under 10 ms": f"{100 * np.mean(np.array(live.answers) < 0.01):.1f} %",
-        "CPU of the node": f"{live.cpu_seconds / live.seconds:.2f} cores",
-        "memory after 5 s, and at the end": f"{first / 2**20:.0f} / {last / 2**20:.0f} MiB",
-    }
-    table = Table("the node while it predicts", "")
-    for name, value in figures.items():
-        table.add_row(name, value)
+    table = Table("the node", "paused", "predicting")
+    for name, describe in ROWS.items():
+        table.add_row(name, describe(live.paused), describe(live.predicting))
     console.print(table)
+
+
+def _memory(watch: Watch) -> str:
+    first, last = watch.memory[min(5, len(watch.memory) - 1)][1], watch.memory[-1][1]
+    return f"{first / 2**20:.0f} / {last / 2**20:.0f} MiB"
 
 
 def _quantiles(seconds: list[float], low: float, high: float) -> str:
     if not seconds:
         return "none"
     return " / ".join(f"{1e3 * value:.1f} ms" for value in np.percentile(seconds, (low, high)))
+
+
+ROWS: dict[str, Callable[[Watch], str]] = {
+    "frames sent": lambda watch: f"{watch.sent}",
+    "predictions a second": lambda watch: f"{len(watch.latencies) / watch.seconds:.1f}",
+    "latency, median / p95": lambda watch: _quantiles(watch.latencies, 50, 95),
+    "executor late by, median / p99": lambda watch: _quantiles(watch.lateness, 50, 99),
+    "answer to a request, median / p99": lambda watch: _quantiles(watch.answers, 50, 99),
+    "CPU of the node": lambda watch: f"{watch.cpu_seconds / watch.seconds:.2f} cores",
+    "memory after 5 s, and at the end": _memory,
+}
+"""What the table says of a watch."""
 
 
 if __name__ == "__main__":

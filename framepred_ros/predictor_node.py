@@ -194,11 +194,11 @@ class PredictorNode(LifecycleNodeMixin, Node):
         return self.create_timer(period, guarded(self, callback), MutuallyExclusiveCallbackGroup())
 
 
-def main(args: list[str] | None = None) -> None:
+def main(args: list[str] | None = None, node_type: type[PredictorNode] = PredictorNode) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     with ros_process(args):
-        node = create_node(PredictorNode)
+        node = create_node(node_type)
         executor = NodeExecutor(num_threads=EXECUTOR_THREADS)
         executor.add_node(node)
         try:

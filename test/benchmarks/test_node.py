@@ -14,8 +14,11 @@ def test_a_live_node_is_fed_questioned_and_ended(tmp_path, capsys, monkeypatch):
     checkpoint = make_tiny_checkpoint(tmp_path / "checkpoint")
     assert main(["--seconds=3", "--checkpoint", str(checkpoint), f"--out={tmp_path / 'out'}"]) == 0
     content = json.loads((tmp_path / "out/node.json").read_text())
-    live = content["live"]
-    assert live["sent"] > 30 and live["latencies"] and live["answers"] and live["memory"]
+    paused, predicting = content["live"]["paused"], content["live"]["predicting"]
+    for watch in (paused, predicting):
+        assert watch["sent"] > 30 and watch["answers"] and watch["memory"]
+        assert len(watch["lateness"]) > 20 and all(late > 0 for late in watch["lateness"])
+    assert len(predicting["latencies"]) > 3 > len(paused["latencies"])
     assert all(each["ours"] < each["plain"] for each in content["conversions"])
     assert (tmp_path / "out/node.png").is_file()
     assert "answer to a request" in capsys.readouterr().out
