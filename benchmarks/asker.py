@@ -1,6 +1,6 @@
 """How soon a node answers: one parameter request after the other, from a process that does nothing else.
 
-python -m benchmarks.asker --node predictor --seconds 30     prints a JSON list of seconds
+python -m benchmarks.asker --node predictor --seconds 30     prints a line when it begins, then a JSON list of seconds
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def ask(node_name: str, seconds: float) -> list[float]:
         client = node.create_client(GetParameters, f"{node_name}/get_parameters")
         if not client.wait_for_service(TIMEOUT):
             raise TimeoutError(f"no node {node_name} within {TIMEOUT:g} s")
+        print("asking", flush=True)
         answers, end = [], time.monotonic() + seconds
         while (asked := time.monotonic()) < end:
             future = client.call_async(GetParameters.Request(names=["use_sim_time"]))

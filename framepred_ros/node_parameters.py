@@ -105,6 +105,15 @@ PREDICTOR_PARAMETERS = (
         changeable=Changeable.UNCONFIGURED,
     ),
     ParameterSpec(
+        "cpu_niceness",
+        10,
+        "By how much the model's threads give way to the node's other threads and to other processes; 0: they do not.",
+        "",
+        0,
+        19,
+        changeable=Changeable.UNCONFIGURED,
+    ),
+    ParameterSpec(
         "cameras",
         [],
         "Names of the cameras to predict for, each with topics under its name; empty: one camera without a name.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def open_predictor(
-    checkpoint: str, device: str, engine: str, cpu_threads: int, frame_shapes: Iterable[tuple[int, ...] | None]
+    checkpoint: str,
+    device: str,
+    engine: str,
+    cpu_threads: int,
+    cpu_niceness: int,
+    frame_shapes: Iterable[tuple[int, ...] | None],
 ) -> FramePredictor:
     """Load a checkpoint and make a first, slow prediction, so that the node's first one is as fast as the others.
 
@@ -24,6 +31,7 @@ def open_predictor(
         checkpoint: folder or hub id; empty: the one that ships with the package.
         device, engine: as `FramePredictor.from_pretrained` takes them.
         cpu_threads: threads that torch uses when this thread predicts; 0: as many as it likes, but one core stays free.
+        cpu_niceness: by how much this thread, and those that torch starts for it, give way to others, 0 to 19.
         frame_shapes: (height, width, 3) of each camera's frames, None where not known; they go through in one batch
             and, where the engine compiles, in every smaller one.
 
@@ -39,6 +47,7 @@ def open_predictor(
 
         from framepred_ros.predictor import FramePredictor
 
+        _lower_priority(cpu_niceness)
         default = _default_cpu_threads()  # asked before it can change
         torch.set_num_threads(cpu_threads or default)
         predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine)
@@ -47,6 +56,13 @@ def open_predictor(
     for count in range(1 if engine == "compile" else len(pictures), len(pictures) + 1):
         predictor.predict_batch(pictures[:count], ["warm up"] * count, steps=1, seed=0)
     return predictor
+
+
+def _lower_priority(niceness: int) -> None:
+    """Make the calling thread nicer, and with it the threads that it will start; only Linux knows this of a thread."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
 
 
 @functools.cache

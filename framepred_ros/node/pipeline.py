@@ -182,8 +182,8 @@ class PredictionPipeline:
         """Open the model that the parameters name."""
         shapes = [self._frame_shapes.get(name) for name in self._cameras]
         with lasting_objects():
-            options = [self._value(name) for name in ("checkpoint", "device", "engine", "cpu_threads")]
-            return open_predictor(*options, shapes)
+            names = "checkpoint", "device", "engine", "cpu_threads", "cpu_niceness"
+            return open_predictor(*(self._value(name) for name in names), shapes)
 
     def settings(self) -> PredictionSettings:
         """Return the settings of the next prediction."""

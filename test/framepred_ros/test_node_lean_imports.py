@@ -15,7 +15,7 @@ import sys
 import numpy as np
 from framepred_ros.node.model import open_predictor
 
-predictor = open_predictor(sys.argv[1], "cpu", "fast", 0, [None])
+predictor = open_predictor(sys.argv[1], "cpu", "fast", 0, 0, [None])
 assert not {"peft", "scipy"} & set(sys.modules), "they take a third of the time"
 import scipy
 from framepred_ros import metrics
