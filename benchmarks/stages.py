@@ -15,8 +15,8 @@ from benchmarks.floor import synchronize
 from framepred_ros.predictor import FramePredictor
 
 STAGES = ("preprocess", "encode", "unet", "decode", "postprocess", "other")
-"""Resizing and moving to the device; the autoencoder's encoder; all passes of the UNet; the autoencoder's decoder and
-moving back; mask, denoising and blending; and the rest, which is mostly the sampler."""
+"""Resizing and moving to the device; the autoencoder's encoder; all passes of the UNet; the autoencoder's decoder;
+mask, denoising, blending and moving back; and the rest, which is mostly the sampler."""
 
 
 @dataclass(frozen=True)

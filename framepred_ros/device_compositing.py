@@ -16,26 +16,28 @@ from framepred_ros.compositing import Compositing
 
 
 def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Resizes (..., H, W), floating point, to `size` (height, width): by area down, linearly up."""
+    """Resizes (..., H, W), float32, to `size` (height, width): by area down, linearly up."""
     height, width = images.shape[-2:]
     if (height, width) == tuple(size):
         return images
     area = size[0] * size[1] < height * width
-    rows, columns = (_weights(old, new, area).to(images) for old, new in ((height, size[0]), (width, size[1])))
+    rows = _weights(height, size[0], area, images.device)
+    columns = _weights(width, size[1], area, images.device)
     return rows @ images @ columns.T
 
 
 @functools.lru_cache(maxsize=32)
-def _weights(old: int, new: int, area: bool) -> torch.Tensor:
-    """The matrix (new, old) that resizes one axis, float32 on the CPU: OpenCV's INTER_AREA or INTER_LINEAR."""
+def _weights(old: int, new: int, area: bool, device: torch.device) -> torch.Tensor:
+    """The matrix (new, old), float32, that resizes one axis as OpenCV's INTER_AREA or INTER_LINEAR."""
     scale = old / new
     if area and scale >= 1:
         edges = torch.arange(new + 1, dtype=torch.float64) * scale
         pixels = torch.arange(old, dtype=torch.float64)
         overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
-        return (overlap.clamp(min=0) / scale).float()
+        return (overlap.clamp(min=0) / scale).float().to(device)
     centres = ((torch.arange(new, dtype=torch.float64) + 0.5) * scale - 0.5).clamp(0, old - 1)
-    return (1 - (centres[:, None] - torch.arange(old, dtype=torch.float64)).abs()).clamp(min=0).float()
+    nearness = 1 - (centres[:, None] - torch.arange(old, dtype=torch.float64)).abs()
+    return nearness.clamp(min=0).float().to(device)
 
 
 def motion_mask(current: torch.Tensor, predicted: torch.Tensor, options: Compositing) -> torch.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
-from framepred_ros.compositing import Compositing, composite, denoise, motion_mask, resize_frame, to_uint8
+from framepred_ros.imaging import DeviceImaging, HostImaging
 from framepred_ros.loading import load_pipeline, resolve_device
 from framepred_ros.sampling import SAMPLERS
 
@@ -38,6 +38,7 @@ class FramePredictor:
         self.tokenizer, self.scheduler, self.info = tokenizer, scheduler, info
         self.device, self.dtype = unet.device, unet.dtype
         self.sampler = SAMPLERS[engine](vae, text_encoder, tokenizer, unet, scheduler, info)
+        self.imaging = HostImaging() if self.device.type == "cpu" else DeviceImaging(self.device)
         self._lock = threading.Lock()
 
     @classmethod
@@ -147,13 +148,12 @@ class FramePredictor:
         """
         check_image(image)
         with self._lock, torch.inference_mode():
-            decoded = self._decode(self.vae.encode(self._pixels([image])).latent_dist.mode())[0]
-        return to_uint8(resize_frame(decoded, image.shape[:2]))
+            decoded = self._decode(self.vae.encode(self._pixels([image])).latent_dist.mode())
+            return self.imaging.show(decoded, [image.shape[:2]])[0]
 
     def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """Frames, uint8 RGB (H, W, 3) each, at the model's resolution: (N, 3, h, w) in [-1, 1]."""
-        batch = np.stack([resize_frame(image, self.info.resolution) for image in images])
-        return torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
+        return self.imaging.load(images, self.info.resolution).to(self.dtype) / 127.5 - 1
 
     def _render(self, images, current, predicted) -> list[np.ndarray]:
         predicted = predicted / self.vae.config.scaling_factor
@@ -162,21 +162,19 @@ class FramePredictor:
             predicted = predicted + coarse_channels(current, channels)
         options = self.info.compositing
         if options is None:
-            frames = self._decode(predicted)
-            return [to_uint8(resize_frame(frame, image.shape[:2])) for frame, image in zip(frames, images, strict=True)]
+            return self.imaging.show(self._decode(predicted), [image.shape[:2] for image in images])
         # Motion shows in the channels that are predicted as a change: in the others a still scene is not quite still.
         latents = [predicted, coarse_channels(current, channels)]
         if channels is not None:
             latents.append(coarse_channels(predicted, channels))
-        future, before, *rest = np.split(self._decode(torch.cat(latents)), len(latents))
+        future, before, *rest = self._decode(torch.cat(latents)).chunk(len(latents))
         after = rest[0] if rest else future
-        return [_composite(*frames, options) for frames in zip(images, future, before, after, strict=True)]
+        return self.imaging.composite(images, future, before, after, options)
 
-    def _decode(self, latents: torch.Tensor) -> np.ndarray:
-        """Frames float32 (N, H, W, 3) in 0..255 at the model's resolution."""
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pictures float32 (N, 3, H, W) in 0..255 at the model's resolution."""
         pixels = self.vae.decode(latents, return_dict=False)[0].float()
-        frames = ((pixels + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1)
-        return np.ascontiguousarray(frames.cpu().numpy())
+        return ((pixels + 1) * 127.5).clamp(0, 255)
 
     def _check_steps(self, steps: int | None) -> int:
         steps = self.info.steps if steps is None else steps
@@ -185,12 +183,6 @@ class FramePredictor:
         if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
             raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
         return steps
-
-
-def _composite(image, future, before, after, options: Compositing) -> np.ndarray:
-    mask = motion_mask(before, after, options)
-    future = resize_frame(denoise(future, mask, options), image.shape[:2])
-    return composite(image, future, resize_frame(mask, image.shape[:2]))
 
 
 def coarse_channels(latents: torch.Tensor, channels: int | None) -> torch.Tensor:
