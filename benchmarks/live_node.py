@@ -117,6 +117,7 @@ class Client(Node):
 
     def pause(self, paused: bool) -> None:
         """Pause the node or let it go on. Raises TimeoutError if it does not answer."""
+        self._pause.wait_for_service(ANSWER_TIMEOUT)
         future = self._pause.call_async(SetBool.Request(data=paused))
         self._executor.spin_until_future_complete(future, ANSWER_TIMEOUT)
         if not future.done():

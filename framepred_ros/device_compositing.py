@@ -1,7 +1,7 @@
 """What `framepred_ros.compositing` does, on a GPU: frames stay there from the camera's bytes to the published ones.
 
-The arithmetic is that of the OpenCV functions which that module calls, so that both give the same frame to one level of
-255. On a CPU OpenCV is faster.
+The arithmetic is that of the OpenCV functions which that module calls, so that both give the same frame to a level of
+255, and to three in a pixel of a thousand. On a CPU OpenCV is faster.
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ IMAGES = list(np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
     torch.compiler.reset()
+    threads = torch.get_num_threads()
     yield
+    torch.set_num_threads(threads)
     torch.compiler.reset()
 
 
