@@ -1,6 +1,6 @@
 """What the node itself costs: messages to pictures and back, and how soon it reacts while it predicts.
 
-python -m benchmarks.node [--seconds 60] [--checkpoint DIR] [--engine fast] --out DIR
+python -m benchmarks.node [--seconds 60] [--checkpoint DIR] [--engine auto] --out DIR
 
 Frames are 640x480 at 30 Hz, from this process to a predictor node in another, over DDS on this machine only. The node
 is watched while it is paused, which is the reference, and while it predicts, in the same run.
@@ -67,7 +67,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.node", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the node is watched in each state")
     parser.add_argument("--checkpoint", type=Path, help="checkpoint folder (default: the shipped one)")
-    parser.add_argument("--engine", default="fast", help="the node's parameter of that name")
+    parser.add_argument("--engine", default="auto", help="the node's parameter of that name")
     parser.add_argument("--out", type=Path, required=True, help="folder for node.json and node.png")
     return parser.parse_args(arguments)
 

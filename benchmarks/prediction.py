@@ -14,7 +14,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
@@ -34,6 +33,7 @@ from benchmarks.stages import STAGES, Timing, time_predictor
 from framepred_ros.checkpoint import shipped_checkpoint
 from framepred_ros.metrics import psnr, ssim
 from framepred_ros.predictor import FramePredictor
+from framepred_ros.sampling import resolve_engine
 from training.evaluation.report import environment
 
 STOCK_STEPS, STOCK_GUIDANCE, STOCK_IMAGE_GUIDANCE = 100, 7.5, 1.5  # defaults of the pipeline's `__call__`
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 bad input."""
     args = _parse(arguments)
     try:
-        predictor = FramePredictor.from_pretrained(args.checkpoint, device=args.device)
+        predictor = FramePredictor.from_pretrained(args.checkpoint, device=args.device, engine="fast")
         pairs = read_pairs(predictor.horizon, args.pairs)
     except (ValueError, OSError) as error:
         print(f"benchmarks.prediction: {error}", file=sys.stderr)
@@ -120,7 +120,7 @@ def read_pairs(horizon: int, per_task: int) -> list[Pair]:
 def measure_paths(
     name: str, predictor: FramePredictor, pair: Pair, scored: Sequence[Pair], calls: int, compiled: bool
 ) -> list[Result]:
-    """Measures the stock pipeline at its defaults, the stock pipeline as the checkpoint asks, and our engines."""
+    """Measures the stock pipeline at its defaults and as the checkpoint asks, then our engines, the default first."""
     stock = replace(
         predictor.info,
         steps=STOCK_STEPS,
@@ -135,12 +135,11 @@ def measure_paths(
             variant(predictor, replace(predictor.info, compositing=None), "diffusers"),
             calls,
         ),
-        OURS: (variant(predictor, predictor.info, "fast"), calls),
     }
-    if predictor.device.type == "cpu" and find_spec("openvino"):
-        paths[f"{OURS}, openvino"] = (variant(predictor, predictor.info, "openvino"), calls)
-    if compiled:
-        paths[f"{OURS}, compile"] = (variant(predictor, predictor.info, "compile"), calls)
+    default = resolve_engine("auto", predictor.unet)
+    engines = [default] + ["fast"] * (default != "fast") + ["compile"] * compiled
+    for engine in engines:
+        paths[f"{OURS}, {engine}"] = (variant(predictor, predictor.info, engine), calls)
     results = []
     for path, (model, count) in tqdm(paths.items(), desc=name, unit="path"):
         with peak_memory(model.device) as memory:
@@ -169,6 +168,7 @@ def measure_curves(predictor: FramePredictor, pair: Pair, calls: int) -> dict[st
     """Seconds a call against sampling steps, against cameras (one batch a call), and against megapixels."""
     frames, instructions = [pair.current], [pair.instruction]
     curves = {"steps": [], "cameras": [], "megapixels": []}
+    predictor = variant(predictor, predictor.info, "auto")
     for steps in STEPS:
         curves["steps"].append((steps, time_predictor(predictor, frames, instructions, calls, steps=steps).seconds))
     for count in CAMERAS:
@@ -177,7 +177,7 @@ def measure_curves(predictor: FramePredictor, pair: Pair, calls: int) -> dict[st
     unit = 2 ** (len(predictor.vae.config.block_out_channels) - 1)
     for scale in SCALES:
         height, width = (max(64, round(side * scale / unit) * unit) for side in predictor.info.resolution)
-        model = variant(predictor, replace(predictor.info, resolution=(height, width)), "fast")
+        model = variant(predictor, replace(predictor.info, resolution=(height, width)), "auto")
         curves["megapixels"].append((height * width / 1e6, time_predictor(model, frames, instructions, calls).seconds))
     return curves
 

@@ -68,8 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 bad input."""
     args = _parse(arguments)
     try:
-        predictor = FramePredictor.from_pretrained(args.checkpoint, device=args.device)
-        warm = FramePredictor.from_pretrained(args.warm_checkpoint or args.checkpoint, device=args.device)
+        predictor = FramePredictor.from_pretrained(args.checkpoint, device=args.device, engine="fast")
+        warm = FramePredictor.from_pretrained(
+            args.warm_checkpoint or args.checkpoint, device=args.device, engine="fast"
+        )
         skipping = measure_skipping(predictor, read_streams(predictor.horizon, args.every, args.frames))
         starts = measure_starts(warm, read_streams(warm.horizon, args.every, args.warm_frames))
     except (ValueError, OSError) as error:

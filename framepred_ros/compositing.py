@@ -24,6 +24,9 @@ class Compositing:
         denoising: differences, in levels, that a bilateral filter of the predicted frame smooths away; 0 is none. What
             a moving arm uncovers is mostly plain, and noise of a few levels there costs more SSIM than blurred edges.
         denoising_radius: radius of that filter.
+        denoising_stride: more than 1 makes that filter look only at every such pixel of its radius in both directions,
+            which is as many times faster squared, and then at all pixels within half of it (an edge-avoiding à-trous
+            filter: Dammertz et al., 2010).
     """
 
     threshold: float = 6.0
@@ -33,6 +36,7 @@ class Compositing:
     feather: float = 1.5
     denoising: float = 0.0
     denoising_radius: int = 6
+    denoising_stride: int = 1
 
     def __post_init__(self):
         for name in ("threshold", "smoothing", "dilation", "feather", "denoising"):
@@ -40,8 +44,18 @@ class Compositing:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if not self.softness > 0:
             raise ValueError(f"softness must be more than 0, not {self.softness}")
-        if not 1 <= self.denoising_radius <= 20:
-            raise ValueError(f"denoising_radius must be between 1 and 20, not {self.denoising_radius}")
+        radius, stride = self.denoising_radius, self.denoising_stride
+        if not (isinstance(radius, int) and 1 <= radius <= 20):
+            raise ValueError(f"denoising_radius must be an integer between 1 and 20, not {radius}")
+        if not (isinstance(stride, int) and 1 <= stride <= radius):
+            raise ValueError(f"denoising_stride must be an integer between 1 and denoising_radius, not {stride}")
+
+    @property
+    def denoising_passes(self) -> tuple[tuple[int, int], ...]:
+        """Stride, and radius in strides, of each pass of the bilateral filter."""
+        stride = self.denoising_stride
+        coarse, fine = (stride, self.denoising_radius // stride), (1, stride // 2)
+        return (coarse, fine) if stride > 1 else (coarse,)
 
 
 def motion_mask(current: np.ndarray, predicted: np.ndarray, options: Compositing) -> np.ndarray:
@@ -88,12 +102,22 @@ def denoise(predicted: np.ndarray, mask: np.ndarray, options: Compositing) -> np
     rows, columns = moving_box(mask)
     if options.denoising == 0 or rows.stop == 0:
         return predicted
-    radius = options.denoising_radius
-    top, left = max(0, rows.start - radius), max(0, columns.start - radius)
-    patch = predicted[top : rows.stop + radius, left : columns.stop + radius]
-    smooth = cv2.bilateralFilter(patch, 2 * radius + 1, options.denoising, radius + 1)
+    margin = sum(stride * radius for stride, radius in options.denoising_passes)
+    top, left = max(0, rows.start - margin), max(0, columns.start - margin)
+    smooth = predicted[top : rows.stop + margin, left : columns.stop + margin]
+    for stride, radius in options.denoising_passes:
+        smooth = _bilateral(smooth, stride, radius, options.denoising)
     result = predicted.copy()
     result[rows, columns] = smooth[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return result
+
+
+def _bilateral(image: np.ndarray, stride: int, radius: int, levels: float) -> np.ndarray:
+    """Filters each of the `stride` squared interleaved grids of an image (H, W, 3) by itself."""
+    result = np.empty_like(image)
+    for row, column in np.ndindex(min(stride, image.shape[0]), min(stride, image.shape[1])):
+        grid = np.ascontiguousarray(image[row::stride, column::stride])
+        result[row::stride, column::stride] = cv2.bilateralFilter(grid, 2 * radius + 1, levels, radius + 1)
     return result
 
 

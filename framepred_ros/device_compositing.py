@@ -55,19 +55,33 @@ def denoise(predicted: torch.Tensor, options: Compositing) -> torch.Tensor:
     """The bilateral filter of `compositing.denoise`, everywhere: float32 (N, 3, H, W) in 0..255."""
     if options.denoising == 0:
         return predicted
-    radius, (height, _) = options.denoising_radius, predicted.shape[-2:]
-    offsets = torch.arange(-radius, radius + 1, device=predicted.device)
+    for stride, radius in options.denoising_passes:
+        predicted = _bilateral(predicted, stride, radius, options.denoising)
+    return predicted
+
+
+def _bilateral(images: torch.Tensor, stride: int, radius: int, levels: float) -> torch.Tensor:
+    offsets = torch.arange(-radius, radius + 1, device=images.device)
     squares = offsets[:, None] ** 2 + offsets**2
     spatial = torch.exp(-squares / (2 * (radius + 1) ** 2)) * (squares <= radius**2)
-    padded = F.pad(predicted, (radius,) * 4, mode="reflect")
-    values, weights = torch.zeros_like(predicted), torch.zeros_like(predicted[:, :1])
-    for row, nearness in enumerate(spatial):  # row by row: all neighbours at once would take 300 times the frame
-        window = padded[:, :, row : row + height].unfold(3, 2 * radius + 1, 1)
-        difference = (window - predicted[..., None]).abs().sum(dim=1, keepdim=True)
-        weight = nearness * torch.exp(-difference.square() / (2 * options.denoising**2))
+    rows, columns = (_neighbours(length, stride, radius, images.device) for length in images.shape[-2:])
+    values, weights = torch.zeros_like(images), torch.zeros_like(images[:, :1])
+    for row, nearness in zip(rows.T, spatial, strict=True):  # all neighbours at once would take 300 times the frame
+        window = images[:, :, row][..., columns]
+        difference = (window - images[..., None]).abs().sum(dim=1, keepdim=True)
+        weight = nearness * torch.exp(-difference.square() / (2 * levels**2))
         values += (window * weight).sum(dim=-1)
         weights += weight.sum(dim=-1)
     return values / weights
+
+
+@functools.lru_cache(maxsize=32)
+def _neighbours(length: int, stride: int, radius: int, device: torch.device) -> torch.Tensor:
+    """Indices (length, 2 * radius + 1) of each pixel's neighbours on its grid, mirrored at its ends as OpenCV does."""
+    pixels = torch.arange(length)[:, None]
+    phase, last = pixels % stride, (length - 1 - pixels % stride) // stride
+    steps = (pixels // stride + torch.arange(-radius, radius + 1)).remainder((2 * last).clamp(min=1))
+    return (phase + stride * torch.minimum(steps, 2 * last - steps)).to(device)
 
 
 def composite(camera: torch.Tensor, predicted: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

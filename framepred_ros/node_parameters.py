@@ -89,10 +89,11 @@ PREDICTOR_PARAMETERS = (
     ),
     ParameterSpec(
         "engine",
-        "fast",
-        "How to run the model: fast, compile (torch.compile, with CUDA graphs on a GPU; configuring takes a minute "
-        "or more), openvino (faster on a CPU, needs openvino), or diffusers' own pipeline, the reference.",
-        choices=("fast", "compile", "openvino", "diffusers"),
+        "auto",
+        "How to run the model: fast (PyTorch as it is), openvino (faster on a CPU, needs openvino), compile "
+        "(torch.compile, with CUDA graphs on a GPU; configuring takes a minute or more), or diffusers' own pipeline, "
+        "the reference; auto: openvino on a CPU if it is installed, else fast.",
+        choices=("auto", "fast", "compile", "openvino", "diffusers"),
         changeable=Changeable.UNCONFIGURED,
     ),
     ParameterSpec(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -11,12 +12,15 @@ import diffusers
 import torch
 
 CACHE_VARIABLE = "FRAMEPRED_CACHE"
+PREFIX, MODEL = "openvino-", "unet.xml"
+KEPT_MODELS = 8
 
 
 class OpenVinoUNet:
     """Stands in for a `diffusers.UNet2DConditionModel` when sampling; float32 on the CPU, any size and batch.
 
-    Tracing the UNet takes seconds, so the result is kept in `cache_folder()`, by the weights' checksum.
+    Tracing the UNet takes seconds, so the result is kept in `cache_folder()`, by the weights' checksum; of all models
+    the `KEPT_MODELS` last used ones. Where nothing can be kept, every start traces anew, after a warning.
 
     Raises:
         ImportError: OpenVINO is not installed.
@@ -36,7 +40,7 @@ class OpenVinoUNet:
             "INFERENCE_PRECISION_HINT": "f32",  # by itself OpenVINO would round to bfloat16
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        self._compiled = core.compile_model(core.read_model(_traced(unet, openvino)), "CPU", settings)
+        self._compiled = core.compile_model(_traced(unet, core, openvino), "CPU", settings)
 
     def __call__(self, *arguments, **keywords):
         """As PyTorch's modules have it."""
@@ -57,33 +61,57 @@ def cache_folder() -> Path:
     )
 
 
-def _traced(unet, openvino) -> Path:
-    """The file of the UNet as an OpenVINO model, traced first if it is not there yet."""
-    folder = cache_folder() / f"openvino-{_checksum(unet, openvino.__version__)}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            target = Path(temporary) / "model"
-            openvino.save_model(_trace(unet, openvino), target / "unet.xml", compress_to_fp16=False)
-            try:
-                target.rename(folder)
-            except OSError:  # another process was faster
-                if not folder.is_dir():
-                    raise
-    return folder / "unet.xml"
+def _traced(unet, core, openvino):
+    """The UNet as an OpenVINO model, traced if it has not been before."""
+    folder = cache_folder() / f"{PREFIX}{_checksum(unet, openvino.__version__)}"
+    if folder.is_dir():
+        try:
+            model = core.read_model(folder / MODEL)
+            os.utime(folder)  # when it was last used
+            return model
+        except (RuntimeError, OSError):  # a damaged file, or somebody else's folder
+            shutil.rmtree(folder, ignore_errors=True)
+    model = _trace(unet, openvino)
+    try:
+        _keep(model, folder, openvino)
+    except (RuntimeError, OSError) as error:
+        warnings.warn(
+            f"the traced model cannot be kept in {folder.parent} ({error}), so every start takes seconds longer; "
+            f"set {CACHE_VARIABLE} to a folder that can be written to",
+            stacklevel=2,
+        )
+    return model
+
+
+def _keep(model, folder: Path, openvino) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        target = Path(temporary) / "model"
+        openvino.save_model(model, target / MODEL, compress_to_fp16=False)
+        try:
+            target.rename(folder)
+        except OSError:  # another process was faster
+            if not folder.is_dir():
+                raise
+    kept = sorted(folder.parent.glob(f"{PREFIX}*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in kept[KEPT_MODELS:]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _trace(unet, openvino):
     config = unet.config
     sizes = config.sample_size if isinstance(config.sample_size, (tuple, list)) else (config.sample_size,) * 2
     example = (
-        torch.zeros(1, config.in_channels, *sizes),
+        # Odd sides: there the UNet takes the sizes to upsample to from its inputs, otherwise it just doubles them.
+        torch.zeros(1, config.in_channels, *(side | 1 for side in sizes)),
         torch.tensor(999.0),
         torch.zeros(1, 8, config.cross_attention_dim),
     )
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of checks that hold for every size
-        return openvino.convert_model(_Positional(unet), example_input=example)
+        warnings.simplefilter("ignore")  # checks that hold for every size; PyTorch's plans for its tracer
+        # By itself OpenVINO would let PyTorch trace twice and compare.
+        traced = torch.jit.trace(_Positional(unet), example, check_trace=False)
+        return openvino.convert_model(traced, example_input=example)
 
 
 class _Positional(torch.nn.Module):

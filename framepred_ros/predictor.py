@@ -11,7 +11,7 @@ import torch
 from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
 from framepred_ros.imaging import DeviceImaging, HostImaging
 from framepred_ros.loading import load_pipeline, resolve_device
-from framepred_ros.sampling import SAMPLERS
+from framepred_ros.sampling import SAMPLERS, resolve_engine
 
 SMALLEST_SIDE = 64
 
@@ -28,16 +28,16 @@ class FramePredictor:
         info: the checkpoint's settings (`framepred_ros.checkpoint.CheckpointInfo`).
         device: torch device the model runs on.
         dtype: torch dtype the model runs in.
+        engine: how it runs; never "auto". Those that compile keep the UNet's weights as they were at the start.
     """
 
-    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo, engine: str = "fast"):
-        if engine not in SAMPLERS:
-            raise ValueError(f"engine must be one of {', '.join(SAMPLERS)}, not {engine!r}")
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo, engine: str = "auto"):
+        self.engine = resolve_engine(engine, unet)
         _check_resolution(info, vae)
         self.vae, self.text_encoder, self.unet = vae.eval(), text_encoder.eval(), unet.eval()
         self.tokenizer, self.scheduler, self.info = tokenizer, scheduler, info
         self.device, self.dtype = unet.device, unet.dtype
-        self.sampler = SAMPLERS[engine](vae, text_encoder, tokenizer, unet, scheduler, info)
+        self.sampler = SAMPLERS[self.engine](vae, text_encoder, tokenizer, unet, scheduler, info)
         self.imaging = HostImaging() if self.device.type == "cpu" else DeviceImaging(self.device)
         self._lock = threading.Lock()
 
@@ -47,7 +47,7 @@ class FramePredictor:
         folder_or_id: str | os.PathLike,
         device: str = "auto",
         dtype: torch.dtype | None = None,
-        engine: str = "fast",
+        engine: str = "auto",
         guidance_scale: float | None = None,
         image_guidance_scale: float | None = None,
     ) -> "FramePredictor":
@@ -57,9 +57,10 @@ class FramePredictor:
             folder_or_id: a folder in diffusers' layout, with or without `framepred.json`, or "owner/name".
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA device when there is one.
             dtype: float16 on CUDA and float32 on CPU when None.
-            engine: "fast"; "compile", by PyTorch, slow at first with each batch size, see
-                `framepred_ros.compiled_unet`; "openvino", faster on a CPU, needs the extra of that name; "diffusers",
-                the stock pipeline.
+            engine: "auto" takes the fastest one that is there, see `framepred_ros.sampling.resolve_engine`; "fast"
+                needs PyTorch alone; "openvino", faster on a CPU, needs the extra of that name, and seconds when it sees
+                weights for the first time; "compile", by PyTorch, is slow at first with each batch size, see
+                `framepred_ros.compiled_unet`; "diffusers" is the stock pipeline.
             guidance_scale, image_guidance_scale: weights of the instruction and of the current frame, 1 for none; the
                 checkpoint's when None.
 

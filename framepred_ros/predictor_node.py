@@ -179,6 +179,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
             failure=self._failure,
             paused=self._on_demand.paused,
             device="" if predictor is None else str(predictor.device),
+            engine="" if predictor is None else predictor.engine,
             checkpoint=self._value("checkpoint") or "the shipped one",
             horizon=None if predictor is None else pipeline.horizon,
         )

@@ -6,6 +6,7 @@ All have one method, `sample`. The arithmetic is the same; the reference is ther
 import inspect
 from collections import OrderedDict
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -157,6 +158,25 @@ SAMPLERS: dict[str, type] = {
     "diffusers": ReferenceSampler,
 }
 """By the name of the engine."""
+
+ENGINES = ("auto", *SAMPLERS)
+OPENVINO_PARAMETERS = range(1_000_000, 200_000_000)
+"""UNets for which "auto" takes OpenVINO. Smaller ones are not worth the seconds of tracing, and larger ones not the
+second copy of their weights, in memory and in the cache: their time is arithmetic, which PyTorch does as fast."""
+
+
+def resolve_engine(engine: str, unet) -> str:
+    """Turns "auto" into the fastest engine for a UNet: "openvino" on a CPU where it is installed, else "fast".
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    if engine != "auto":
+        return engine
+    suits = unet.device.type == "cpu" and unet.dtype == torch.float32 and unet.num_parameters() in OPENVINO_PARAMETERS
+    return "openvino" if suits and find_spec("openvino") else "fast"
 
 
 def starts_from_zeros(info: CheckpointInfo, steps: int) -> bool:

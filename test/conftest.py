@@ -11,6 +11,8 @@ os.environ.update(local_environment(free_domain_id()))
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 LOGS = tempfile.TemporaryDirectory(prefix="framepred_ros_log_")
 os.environ["ROS_LOG_DIR"] = LOGS.name
+CACHE = tempfile.TemporaryDirectory(prefix="framepred_ros_cache_")
+os.environ["FRAMEPRED_CACHE"] = CACHE.name  # the user's own stays as it is
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest  # noqa: E402

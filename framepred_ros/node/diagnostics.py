@@ -25,6 +25,7 @@ class NodeHealth:
         failure: why the last transition failed; empty if it did not.
         paused: whether `~/pause` holds predictions back.
         device: torch device of the loaded model; empty without one.
+        engine: how it runs (`FramePredictor.engine`); empty without one.
         checkpoint: what is loaded, or would be.
         horizon: seconds that predictions look ahead; None if unknown.
     """
@@ -33,6 +34,7 @@ class NodeHealth:
     failure: str
     paused: bool
     device: str
+    engine: str
     checkpoint: str
     horizon: float | None
 
@@ -63,6 +65,7 @@ def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
         "state": health.state,
         "paused": health.paused,
         "device": health.device or "no model loaded",
+        "engine": health.engine or "no model loaded",
         "checkpoint": health.checkpoint,
         "horizon (s)": _number(health.horizon, 2),
         **memory_in_use(health.device),

@@ -5,16 +5,18 @@ import pytest
 from tiny_checkpoint import make_tiny_checkpoint
 
 from benchmarks.prediction import main, read_pairs
+from framepred_ros import sampling
 
 
 @pytest.mark.slow
 def test_every_path_is_measured_on_the_same_weights(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("FRAMEPRED_CACHE", str(tmp_path / "cache"))
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(sampling, "OPENVINO_PARAMETERS", range(10**9))
     checkpoint = make_tiny_checkpoint(tmp_path / "checkpoint")
     assert main(["--checkpoint", str(checkpoint), "--calls=1", "--pairs=1", f"--out={tmp_path / 'out'}"]) == 0
     content = json.loads((tmp_path / "out/prediction.json").read_text())
     paths = [result["path"] for result in content["results"]]
-    assert paths[:3] == ["stock, its defaults", "stock, our steps", "FramePredictor"]
+    assert paths == ["stock, its defaults", "stock, our steps", "FramePredictor, openvino", "FramePredictor, fast"]
     stock, same_steps, ours = content["results"][:3]
     assert (stock["steps"], stock["guided"], same_steps["steps"], ours["guided"]) == (100, True, 1, False)
     for result in content["results"]:

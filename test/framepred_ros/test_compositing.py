@@ -63,12 +63,15 @@ def test_denoising_smooths_plain_areas_and_keeps_edges():
     assert denoise(noisy, everywhere, Compositing()) is noisy
 
 
-@pytest.mark.parametrize("rows, columns", [((0, 9), (50, 64)), ((20, 41), (3, 30)), ((0, 64), (0, 64))])
-def test_denoising_of_the_moving_box_equals_denoising_everything(rows, columns):
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "rows, columns", [((0, 9), (50, 64)), ((20, 41), (3, 30)), ((0, 64), (0, 64)), ((0, 1), (5, 6))]
+)
+def test_denoising_of_the_moving_box_equals_denoising_everything(rows, columns, stride):
     noisy = np.random.default_rng(0).uniform(0, 255, (64, 64, 3)).astype(np.float32)
     mask = np.zeros((64, 64), np.float32)
     mask[slice(*rows), slice(*columns)] = 0.5
-    options = Compositing(denoising=40, denoising_radius=4)
+    options = Compositing(denoising=40, denoising_radius=4, denoising_stride=stride)
     inside, everywhere = denoise(noisy, mask, options), denoise(noisy, np.ones_like(mask), options)
     np.testing.assert_allclose(inside[mask > 0], everywhere[mask > 0], atol=0.05)
     assert np.array_equal(inside[mask == 0], noisy[mask == 0])
@@ -81,6 +84,24 @@ def test_box_holds_every_moving_pixel_and_is_empty_without_motion():
     assert moving_box(mask) == (slice(2, 7), slice(1, 6))
 
 
-def test_denoising_radius_has_bounds():
-    with pytest.raises(ValueError, match="denoising_radius must be between 1 and 20"):
+def test_strided_denoising_smooths_as_well_as_the_dense_filter():
+    _, frame = make_scene()
+    noisy = frame + np.random.default_rng(0).normal(0, 5, frame.shape).astype(np.float32)
+    everywhere = np.ones(noisy.shape[:2], np.float32)
+    dense = denoise(noisy, everywhere, Compositing(denoising=30, denoising_radius=9))
+    strided = denoise(noisy, everywhere, Compositing(denoising=30, denoising_radius=9, denoising_stride=3))
+    assert np.abs(strided - frame).mean() < 1.1 * np.abs(dense - frame).mean()
+
+
+def test_strided_denoising_of_a_frame_smaller_than_the_stride():
+    frame = np.random.default_rng(0).uniform(0, 255, (2, 3, 3)).astype(np.float32)
+    options = Compositing(denoising=30, denoising_radius=8, denoising_stride=4)
+    assert np.isfinite(denoise(frame, np.ones((2, 3), np.float32), options)).all()
+
+
+def test_denoising_radius_and_stride_have_bounds():
+    with pytest.raises(ValueError, match="denoising_radius must be an integer between 1 and 20"):
         Compositing(denoising_radius=0)
+    for stride in (0, 7, 2.5):
+        with pytest.raises(ValueError, match="denoising_stride must be an integer between 1 and denoising_radius"):
+            Compositing(denoising_radius=6, denoising_stride=stride)

@@ -14,6 +14,8 @@ OPTIONS = [
     Compositing(threshold=6, softness=16, smoothing=2, dilation=0, feather=1, denoising=60, denoising_radius=8),
     Compositing(threshold=0, softness=1, smoothing=0, dilation=5, feather=0, denoising=10, denoising_radius=1),
     Compositing(smoothing=0.4, dilation=1, feather=3.3, denoising=200, denoising_radius=20),
+    Compositing(denoising=60, denoising_radius=12, denoising_stride=4),
+    Compositing(denoising=40, denoising_radius=20, denoising_stride=5),
 ]
 
 

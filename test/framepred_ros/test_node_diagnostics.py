@@ -14,7 +14,7 @@ from framepred_ros.node.statistics import Drop, Summary
 
 GOOD_SUMMARY = Summary(30.0, 9.0, 0.03, 0.1, 0.12, {Drop.SUPERSEDED: 200}, {Drop.SUPERSEDED: ""})
 GOOD_CAMERA = CameraHealth("/image", "go", GOOD_SUMMARY, None)
-GOOD_NODE = NodeHealth("active", "", False, "cpu", "the shipped one", 3.0)
+GOOD_NODE = NodeHealth("active", "", False, "cpu", "fast", "the shipped one", 3.0)
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
 

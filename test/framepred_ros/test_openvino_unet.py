@@ -1,10 +1,14 @@
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 
-from framepred_ros import FramePredictor
+from framepred_ros import FramePredictor, openvino_unet, sampling
 from framepred_ros.openvino_unet import CACHE_VARIABLE, OpenVinoUNet, cache_folder
+from framepred_ros.sampling import resolve_engine
 
 openvino = pytest.importorskip("openvino")
 
@@ -37,7 +41,7 @@ def test_it_predicts_what_pytorch_does(tmp_path, steps):
 def test_other_sizes_and_batches_than_the_traced_ones_agree(tmp_path):
     unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
     compiled = OpenVinoUNet(unet)
-    for batch, height, width in ((1, 8, 8), (3, 8, 8), (2, 6, 10)):
+    for batch, height, width in ((1, 8, 8), (3, 8, 8), (2, 6, 10), (1, 11, 7), (1, 8, 5)):
         sample, embeddings = torch.randn(batch, 24, height, width), torch.randn(batch, 5, 32)
         with torch.inference_mode():
             expected = unet(sample, torch.tensor(500), encoder_hidden_states=embeddings, return_dict=False)[0]
@@ -54,6 +58,57 @@ def test_the_traced_model_is_kept_by_its_weights(tmp_path, cache):
     torch.nn.init.ones_(unet.conv_out.bias)
     OpenVinoUNet(unet)
     assert len(list(cache.iterdir())) == 2
+
+
+def test_only_the_last_used_models_are_kept(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(openvino_unet, "KEPT_MODELS", 2)
+    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
+
+    def use(bias):
+        torch.nn.init.constant_(unet.conv_out.bias, bias)
+        OpenVinoUNet(unet)
+        return set(cache.iterdir())
+
+    first, second = use(0.0), use(1.0)
+    for age, folder in enumerate(second - first | first):
+        os.utime(folder, (0, age))  # long ago, whatever the clock's resolution
+    assert use(0.0) == second
+    third = use(2.0)
+    assert first < third and len(third) == 2
+
+
+def test_a_damaged_model_is_traced_anew(tmp_path, cache):
+    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
+    OpenVinoUNet(unet)
+    (folder,) = cache.iterdir()
+    (folder / "unet.xml").write_text("<net")
+    sample, embeddings = torch.randn(1, 24, 8, 8), torch.randn(1, 5, 32)
+    with torch.inference_mode():
+        expected = unet(sample, torch.tensor(500), encoder_hidden_states=embeddings, return_dict=False)[0]
+    for _ in range(2):
+        torch.testing.assert_close(OpenVinoUNet(unet)(sample, 500, embeddings)[0], expected, atol=1e-4, rtol=1e-4)
+        assert (folder / "unet.xml").stat().st_size > 10_000
+
+
+def test_without_a_place_for_it_the_model_is_traced_at_every_start(tmp_path, cache):
+    cache.write_text("in the way")
+    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
+    with pytest.warns(UserWarning, match=f"cannot be kept in {cache}.*set FRAMEPRED_CACHE"):
+        compiled = OpenVinoUNet(unet)
+    assert compiled(torch.randn(1, 24, 8, 8), 500, torch.randn(1, 5, 32))[0].shape == (1, 12, 8, 8)
+
+
+def test_auto_takes_it_where_it_pays(monkeypatch):
+    def resolved(parameters, device="cpu", dtype=torch.float32):
+        return resolve_engine(
+            "auto", SimpleNamespace(device=torch.device(device), dtype=dtype, num_parameters=lambda: parameters)
+        )
+
+    assert resolved(10_900_000) == "openvino"
+    assert {resolved(100_000), resolved(860_000_000), resolved(10_900_000, dtype=torch.bfloat16)} == {"fast"}
+    assert resolved(10_900_000, "cuda") == "fast"
+    monkeypatch.setattr(sampling, "find_spec", lambda name: None)
+    assert resolved(10_900_000) == "fast"
 
 
 def test_another_dtype_is_refused(tmp_path):

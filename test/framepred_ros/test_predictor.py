@@ -107,7 +107,7 @@ def test_the_stock_pipeline_is_refused_where_it_would_leave_guidance_out(tmp_pat
 
 
 def test_an_unknown_engine_is_refused(small):
-    with pytest.raises(ValueError, match="engine must be one of fast, compile, openvino, diffusers, not 'warp'"):
+    with pytest.raises(ValueError, match="engine must be one of auto, fast, compile, openvino, diffusers, not 'warp'"):
         FramePredictor.from_pretrained(small, device="cpu", engine="warp")
 
 

@@ -72,7 +72,7 @@ class Validation:
         self.learner.pipeline(weights).save_pretrained(folder)
         info = self._info()
         write_checkpoint_info(folder, info)
-        predictor = FramePredictor.from_pretrained(folder, device=self.device)
+        predictor = FramePredictor.from_pretrained(folder, device=self.device, engine="fast")  # compiling takes longer
         scores = measure(predictor, self.rows, MeasureOptions(batch_size=BATCH_SIZE)).scores
         summary = summarize(scores)
         write_checkpoint_info(folder, replace(info, metrics={"step": step, "validation": summary}))

@@ -70,6 +70,7 @@ def load_model(
     model = FramePredictor.from_pretrained(
         shipped_checkpoint() if checkpoint == "shipped" else checkpoint,
         device,
+        engine="fast",  # which sees weights that change, and keeps nothing of a checkpoint that is opened once
         guidance_scale=guidance_scale,
         image_guidance_scale=image_guidance_scale,
     )
