@@ -28,9 +28,9 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 EXECUTOR_THREADS = 4  # one may wait for a model to load, one for a prediction on demand
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 STOP_TIMEOUT = 0.8  # seconds that a prediction under way gets at the end
-# Seconds for which a thread may keep Python to itself while another waits. The model's thread lets go of it in each of
-# a prediction's thousands of operations; with Python's 5 ms it would wait that long whenever the executor is at work.
-SWITCH_INTERVAL = 1e-4
+# Seconds for which a thread may keep Python to itself while another waits; Python's own 5 ms are half of what the
+# executor may be late.
+SWITCH_INTERVAL = 1e-3
 
 
 class PredictorNode(LifecycleNodeMixin, Node):
