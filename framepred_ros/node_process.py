@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 import rclpy
 from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
-from rclpy.event_handler import EventHandler
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import get_default_context
+from rclpy.waitable import Waitable
 
 
 @contextmanager
@@ -36,14 +36,16 @@ def ros_process(args: list[str] | None) -> Iterator[None]:
 
 
 class NodeExecutor(MultiThreadedExecutor):
-    """rclpy's executor without two of its faults.
+    """rclpy's executor without three of its faults. Callbacks must be functions, or coroutines that await nothing.
 
     When one thread destroys a subscription while another gathers what to wait for, rclpy's `spin` ends with
     InvalidHandle: it expects that of subscriptions, timers, clients and services, but not of the subscriptions' events.
 
-    And from the moment that a message is there until a thread of the pool takes it, `spin` does not wait: it leaves the
+    From the moment that a message is there until a thread of the pool takes it, `spin` does not wait: it leaves the
     subscription out, but not its events, and for Fast DDS these are one thing. It would go round some thousand times a
     second, and keep Python from the very thread that is to take the message.
+
+    And whenever `spin` wakes, it gives the pool anew what no thread has begun (github.com/ros2/rclpy/issues/1452).
     """
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
@@ -51,11 +53,19 @@ class NodeExecutor(MultiThreadedExecutor):
         with suppress(InvalidHandle):
             super().spin_once(timeout_sec)
 
+    def wait_for_ready_callbacks(self, *args: Any, **kwargs: Any) -> Any:
+        """As the base class, but each callback comes once."""
+        handler, entity, node = super().wait_for_ready_callbacks(*args, **kwargs)
+        if entity is not None:
+            with self._tasks_lock:
+                self._tasks = [task for task in self._tasks if task[0] is not handler]
+        return handler, entity, node
+
     def can_execute(self, entity: Any) -> bool:
         """As the base class, but no events of a subscription whose message is about to be taken."""
-        return super().can_execute(entity) and not (isinstance(entity, EventHandler) and self._in_use(entity))
+        return super().can_execute(entity) and not (isinstance(entity, Waitable) and self._in_use(entity))
 
-    def _in_use(self, event: EventHandler) -> bool:
+    def _in_use(self, event: Waitable) -> bool:
         subscriptions = (each for node in self.get_nodes() for each in node.subscriptions)
         return any(each._executor_event and event in each.event_handlers for each in subscriptions)
 
