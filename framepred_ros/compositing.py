@@ -25,8 +25,8 @@ class Compositing:
             a moving arm uncovers is mostly plain, and noise of a few levels there costs more SSIM than blurred edges.
         denoising_radius: radius of that filter.
         denoising_stride: more than 1 makes that filter look only at every such pixel of its radius in both directions,
-            which is as many times faster squared, and then at all pixels within half of it (an edge-avoiding à-trous
-            filter: Dammertz et al., 2010).
+            which is as many times faster squared, and then at all pixels within half of it, for half the differences
+            (an edge-avoiding à-trous filter: Dammertz et al., 2010).
     """
 
     threshold: float = 6.0
@@ -51,10 +51,11 @@ class Compositing:
             raise ValueError(f"denoising_stride must be an integer between 1 and denoising_radius, not {stride}")
 
     @property
-    def denoising_passes(self) -> tuple[tuple[int, int], ...]:
-        """Stride, and radius in strides, of each pass of the bilateral filter."""
+    def denoising_passes(self) -> tuple[tuple[int, int, float], ...]:
+        """Stride, radius in strides, and differences smoothed away, of each pass of the bilateral filter."""
         stride = self.denoising_stride
-        coarse, fine = (stride, self.denoising_radius // stride), (1, stride // 2)
+        coarse = stride, self.denoising_radius // stride, self.denoising
+        fine = 1, stride // 2, self.denoising / 2
         return (coarse, fine) if stride > 1 else (coarse,)
 
 
@@ -102,11 +103,11 @@ def denoise(predicted: np.ndarray, mask: np.ndarray, options: Compositing) -> np
     rows, columns = moving_box(mask)
     if options.denoising == 0 or rows.stop == 0:
         return predicted
-    margin = sum(stride * radius for stride, radius in options.denoising_passes)
+    margin = sum(stride * radius for stride, radius, _ in options.denoising_passes)
     top, left = max(0, rows.start - margin), max(0, columns.start - margin)
     smooth = predicted[top : rows.stop + margin, left : columns.stop + margin]
-    for stride, radius in options.denoising_passes:
-        smooth = _bilateral(smooth, stride, radius, options.denoising)
+    for stride, radius, levels in options.denoising_passes:
+        smooth = _bilateral(smooth, stride, radius, levels)
     result = predicted.copy()
     result[rows, columns] = smooth[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     return result

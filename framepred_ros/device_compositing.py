@@ -55,8 +55,8 @@ def denoise(predicted: torch.Tensor, options: Compositing) -> torch.Tensor:
     """The bilateral filter of `compositing.denoise`, everywhere: float32 (N, 3, H, W) in 0..255."""
     if options.denoising == 0:
         return predicted
-    for stride, radius in options.denoising_passes:
-        predicted = _bilateral(predicted, stride, radius, options.denoising)
+    for stride, radius, levels in options.denoising_passes:
+        predicted = _bilateral(predicted, stride, radius, levels)
     return predicted
 
 
