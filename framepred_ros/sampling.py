@@ -161,8 +161,8 @@ SAMPLERS: dict[str, type] = {
 
 ENGINES = ("auto", *SAMPLERS)
 OPENVINO_PARAMETERS = range(1_000_000, 200_000_000)
-"""UNets for which "auto" takes OpenVINO. Smaller ones are not worth the seconds of tracing, and larger ones not the
-second copy of their weights, in memory and in the cache: their time is arithmetic, which PyTorch does as fast."""
+"""Sizes of the UNets for which "auto" takes OpenVINO. Smaller ones are not worth the seconds of tracing; larger ones
+gain a quarter, and nobody expects gigabytes in the cache unasked."""
 
 
 def resolve_engine(engine: str, unet) -> str:

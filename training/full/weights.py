@@ -21,6 +21,11 @@ def load_parts(folder: Path) -> Parts:
     """
     options = {"use_safetensors": True, "local_files_only": True, "dtype": torch.float32}
     try:
+        kind = AutoencoderKL.load_config(folder, subfolder="vae", local_files_only=True)["_class_name"]
+        if kind != AutoencoderKL.__name__:
+            raise ValueError(
+                f"its autoencoder is a {kind}; a recipe of model.kind small trains on from such a checkpoint"
+            )
         parts = Parts(
             AutoencoderKL.from_pretrained(folder, subfolder="vae", **options).eval().requires_grad_(False),
             CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", **options).eval().requires_grad_(False),

@@ -3,7 +3,7 @@ import shutil
 import pytest
 import torch
 from diffusers import DDPMScheduler, PNDMScheduler
-from tiny_checkpoint import make_tiny_full_checkpoint
+from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 
 from training.full.weights import load_parts, load_scheduler, widen_input
 from training.trainer.recipe import Diffusion
@@ -70,3 +70,9 @@ def test_incomplete_and_damaged_weights_are_named(narrow):
     shutil.rmtree(narrow / "vae")
     with pytest.raises(WeightsError, match="lacks vae/"):
         find_weights(str(narrow))
+
+
+def test_a_checkpoint_of_the_small_kind_is_refused(tmp_path):
+    folder = make_tiny_checkpoint(tmp_path / "small")
+    with pytest.raises(WeightsError, match=f"{folder} cannot be loaded: its autoencoder is a PatchAutoencoder"):
+        load_parts(folder)
