@@ -36,7 +36,7 @@ def draw(path: Path, results: Sequence[Result], curves: dict[str, list[tuple[flo
 def _draw_paths(axis, results: Sequence[Result]) -> None:
     labels = [f"{result.model}\n{result.path}" for result in results]
     bars = axis.barh(labels, [1e3 * result.timing.seconds for result in results], color="tab:blue")
-    axis.bar_label(bars, fmt="%.3g", padding=3)
+    axis.bar_label(bars, fmt="{:,.0f}", padding=3)
     axis.set(xscale="log", xlabel="ms per prediction", title="time per prediction")
     axis.margins(x=0.3)
     axis.invert_yaxis()
@@ -49,5 +49,5 @@ def _draw_stages(axis, results: Sequence[Result]) -> None:
         axis.barh([f"{result.model}\n{result.path}" for result in results], widths, left=start, label=stage)
         start = [left + width for left, width in zip(start, widths, strict=True)]
     axis.set(xlabel="ms per prediction", title="FramePredictor: stages")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(STAGES), fontsize="small", frameon=False)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(STAGES) // 2, fontsize="small", frameon=False)
     axis.invert_yaxis()
