@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import diffusers
@@ -65,11 +66,11 @@ def _traced(unet, core, openvino):
     """The UNet as an OpenVINO model, traced if it has not been before."""
     folder = cache_folder() / f"{PREFIX}{_checksum(unet, openvino.__version__)}"
     if folder.is_dir():
-        try:
-            model = core.read_model(folder / MODEL)
+        with suppress(OSError):  # a cache that others fill
             os.utime(folder)  # when it was last used
-            return model
-        except (RuntimeError, OSError):  # a damaged file, or somebody else's folder
+        try:
+            return core.read_model(folder / MODEL)
+        except RuntimeError:  # a damaged file
             shutil.rmtree(folder, ignore_errors=True)
     model = _trace(unet, openvino)
     try:

@@ -90,6 +90,18 @@ def test_a_damaged_model_is_traced_anew(tmp_path, cache):
         assert (folder / "unet.xml").stat().st_size > 10_000
 
 
+def test_a_cache_that_cannot_be_written_to_is_used(tmp_path, monkeypatch):
+    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
+    OpenVinoUNet(unet)
+
+    def refuse(*_):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(openvino_unet, "_trace", refuse)
+    OpenVinoUNet(unet)
+
+
 def test_without_a_place_for_it_the_model_is_traced_at_every_start(tmp_path, cache):
     cache.write_text("in the way")
     unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
