@@ -66,11 +66,8 @@ def make_denoising(
 
 
 def drop_conditions(batch: Batch, probability: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Text and image conditions, with those of some samples left out: of a number r in [0, 1) for each sample, text
-    below 2 p and image from p to 3 p, so that only text, both, and only image go with probability p each."""
-    number = batch.noise.dropout
-    without_text = number < 2 * probability
-    without_image = (number >= probability) & (number < 3 * probability)
+    """Text and image conditions, with those of some samples left out; see `Noise.left_out`."""
+    without_text, without_image = batch.noise.left_out(probability)
     text = torch.where(without_text[:, None, None], batch.empty, batch.text)
     return text, batch.current * ~without_image[:, None, None, None]
 

@@ -48,10 +48,14 @@ class DenoisingModel(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """Latents of current and future frame (N, C, h, w), tokens (N, L), and the random numbers."""
+    """Latents of current and future frame (N, C, h, w), conditions (N, C, h, w) and tokens (N, L), and random numbers.
+
+    Where a condition is left out, it is zero latents or the empty instruction's tokens.
+    """
 
     current: torch.Tensor
     future: torch.Tensor
+    condition: torch.Tensor
     tokens: torch.Tensor
     noise: Noise
 
@@ -87,7 +91,7 @@ class SmallLearner:
         self.latents = cache_latents(
             output / "cache", table.frames, vae, self.recipe.resolution, mirrored=self.recipe.data.mirror
         )
-        self.tokens = tokenize(self.tokenizer, table.instructions)
+        self.tokens, self.empty = tokenize(self.tokenizer, table.instructions), tokenize(self.tokenizer, [""])
         self.velocity_loss = VelocityLoss(vae, self.options.loss).to(self.device)
 
     def load(self, draw: Draw) -> Batch:
@@ -99,14 +103,17 @@ class SmallLearner:
         )
         steps, last = self.scheduler.config.num_train_timesteps, self.options.loss.last_timestep_fraction
         noise = draw_noise(draw.seeds, current.shape[1:], steps, last)
-        return Batch(current, future, self.tokens[torch.from_numpy(draw.instructions)], noise)
+        without_text, without_image = noise.left_out(self.options.loss.conditioning_dropout)
+        tokens = self.tokens[torch.from_numpy(draw.instructions)]
+        condition = current * ~without_image[:, None, None, None]
+        return Batch(current, future, condition, torch.where(without_text[:, None], self.empty, tokens), noise)
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """See `Learner`."""
-        current, future = batch.current.to(self.device), batch.future.to(self.device)
+        current, future, condition = (each.to(self.device) for each in (batch.current, batch.future, batch.condition))
         clean = future - coarse_channels(current, self.options.difference_channels)
         noisy = add_noise(clean, batch.noise, self.scheduler, self.options.loss)
-        predicted = model(noisy.noisy, current, noisy.timesteps, batch.tokens.to(self.device)).float()
+        predicted = model(noisy.noisy, condition, noisy.timesteps, batch.tokens.to(self.device)).float()
         psnr = self.velocity_loss.one_step_psnr(predicted.detach(), noisy)
         return self.velocity_loss(predicted, noisy), {"one_step_psnr": psnr}
 

@@ -43,15 +43,18 @@ class Loss:
             and need not learn to ignore noise that says nothing; one-step prediction then starts from zeros too.
         channel_weight_power: latent channel k weighs std_k to this power in the squared error; 2 is pixel error.
         l1_weight: weight of the absolute pixel error beside the squared one; it favours sharp edges over blurred ones.
+        conditioning_dropout: as in `Diffusion`; without it the model can be run without guidance only.
     """
 
     last_timestep_fraction: float = 0.85
     last_timestep_noise: bool = False
     channel_weight_power: float = 2.0
     l1_weight: float = 0.0
+    conditioning_dropout: float = 0.0
 
     def __post_init__(self):
         _check_share(self, "last_timestep_fraction")
+        _check_share(self, "conditioning_dropout", most=1 / 3)
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,7 @@ class Diffusion:
     def __post_init__(self):
         _check_choice(self, "prediction_type", PREDICTION_TYPES)
         _check_share(self, "last_timestep_fraction")
-        if not 0 <= self.conditioning_dropout <= 1 / 3:
-            raise ValueError(f"conditioning_dropout must be between 0 and 1/3, not {self.conditioning_dropout}")
+        _check_share(self, "conditioning_dropout", most=1 / 3)
         if self.min_snr_gamma is not None:
             _check_positive(self, "min_snr_gamma")
         if self.zero_terminal_snr and self.prediction_type == "epsilon":
@@ -358,6 +360,6 @@ def _check_choice(options, name: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(options, name)!r}")
 
 
-def _check_share(options, name: str) -> None:
-    if not 0 <= getattr(options, name) <= 1:
-        raise ValueError(f"{name} must be between 0 and 1, not {getattr(options, name)}")
+def _check_share(options, name: str, most: float = 1) -> None:
+    if not 0 <= getattr(options, name) <= most:
+        raise ValueError(f"{name} must be between 0 and {most:.3g}, not {getattr(options, name)}")

@@ -34,13 +34,19 @@ class Noise:
         timesteps: int64 (N,).
         noise: standard normal (N, C, h, w), to be removed again by the model.
         posterior: standard normal (N, C, h, w), to sample the autoencoder's posterior.
-        dropout: uniform in [0, 1), (N,).
+        dropout: uniform in [0, 1), (N,); see `left_out`.
     """
 
     timesteps: torch.Tensor
     noise: torch.Tensor
     posterior: torch.Tensor
     dropout: torch.Tensor
+
+    def left_out(self, probability: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Whose text and whose image is left out, bool (N,) each: text for numbers r below 2 p, image from p to 3 p, so
+        that only text, both, and only image go with probability p each (arXiv 2211.09800, section 3.2.1)."""
+        number = self.dropout
+        return number < 2 * probability, (number >= probability) & (number < 3 * probability)
 
 
 class Sampler:
