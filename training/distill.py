@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
 from training.trainer.command import make_parser, run_command
@@ -39,7 +40,7 @@ def _read_recipe(args: argparse.Namespace):
     if recipe.model.kind != "distilled":
         raise ValueError(f"{args.recipe}: model.kind must be distilled, not {recipe.model.kind}; take training.train")
     if not args.force:
-        check_worth(args.teacher, info, recipe.model.steps)
+        check_worth(args.teacher, replace(info, **recipe.model.guidance()), recipe.model.steps)
     return recipe
 
 

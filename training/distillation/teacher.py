@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info
+from framepred_ros.guidance import is_guided
 from training.trainer.learner import Parts
 from training.trainer.weights import WeightsError, open_weights
 
@@ -50,9 +51,14 @@ def overrides_from(name: str, info: CheckpointInfo) -> list[str]:
 
 
 def check_worth(name: str, info: CheckpointInfo, steps: int) -> None:
-    """Raises ValueError for a teacher that needs no more passes through its UNet than the distilled model would."""
-    if info.steps <= steps and (info.guidance_scale, info.image_guidance_scale) == (1.0, 1.0):
+    """Raises ValueError for a teacher that needs no more passes through its UNet than the distilled model would.
+
+    Args:
+        info: with the guidance that is to become part of the weights.
+    """
+    passes = info.steps * (3 if is_guided(info) else 1)
+    if passes <= steps:
         raise ValueError(
-            f"{name} predicts in {info.steps} steps without guidance already, and a model of {steps} steps would be no "
-            "faster; take another teacher, fewer model.steps, or say --force to distil it as a model of many steps"
+            f"{name} needs {passes} passes through its UNet, and a model of {steps} steps would be no faster; take "
+            "another teacher, fewer model.steps, or say --force to distil it as a model of many steps"
         )

@@ -157,10 +157,19 @@ def test_a_teacher_that_is_fast_already_is_refused_unless_forced(dataset, tmp_pa
     run = command(dataset, tmp_path / "run", teacher, "optimization.max_steps=1")
     assert main(run) == 1
     message = capsys.readouterr().err
-    assert "predicts in 1 steps without guidance already" in message and "--force" in message
+    assert "needs 1 passes through its UNet, and a model of 2 steps would be no faster" in message
+    assert "--force" in message
     assert message.count("\n") == 1 and not (tmp_path / "run").exists()
     assert main([*run, "--force"]) == 0
     assert steps_saved(tmp_path / "run") == 1
+
+
+def test_guidance_that_the_recipe_asks_for_is_worth_distilling(dataset, tmp_path):
+    teacher = make_tiny_checkpoint(tmp_path / "teacher", horizon=8, resolution=(64, 96))
+    run = command(dataset, tmp_path / "run", teacher, "model.guidance_scale=3.0", "optimization.max_steps=1")
+    assert main(run) == 0
+    info = read_checkpoint_info(tmp_path / "run" / "checkpoint")
+    assert (info.steps, info.guidance_scale, info.image_guidance_scale) == (2, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
