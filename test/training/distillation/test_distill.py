@@ -155,6 +155,7 @@ def test_a_dry_run_counts_the_teacher(dataset, teachers, tmp_path, caplog):
 def test_a_teacher_that_is_fast_already_is_refused_unless_forced(dataset, tmp_path, capsys):
     teacher = make_tiny_checkpoint(tmp_path / "teacher", horizon=8, resolution=(64, 96))
     run = command(dataset, tmp_path / "run", teacher, "optimization.max_steps=1")
+    capsys.readouterr()  # progress bars of writing the teacher
     assert main(run) == 1
     message = capsys.readouterr().err
     assert "needs 1 passes through its UNet, and a model of 2 steps would be no faster" in message
