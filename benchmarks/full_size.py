@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -19,8 +21,9 @@ def full_size_predictor(tokenizer: CLIPTokenizer, device: torch.device, dtype: t
     """A predictor with models sized as those of `timbrooks/instruct-pix2pix`, for one step without guidance at 256x256.
 
     Args:
-        tokenizer: any; its texts are padded to the 77 tokens of CLIP.
+        tokenizer: any; a copy of it pads its texts to the 77 tokens of CLIP.
     """
+    tokenizer = copy.deepcopy(tokenizer)
     tokenizer.model_max_length = TEXT_TOKENS
     with torch.device(device):
         parts = _autoencoder().to(dtype), _text_encoder().to(dtype), tokenizer, _unet().to(dtype), build_scheduler()

@@ -101,10 +101,10 @@ def _keep(model, folder: Path, openvino) -> None:
 
 def _trace(unet, openvino):
     config = unet.config
-    sizes = config.sample_size if isinstance(config.sample_size, (tuple, list)) else (config.sample_size,) * 2
+    # Odd at every level: there the UNet takes the sizes to upsample to from its inputs, otherwise it just doubles them.
+    side = 2 ** len(config.block_out_channels) + 1
     example = (
-        # Odd sides: there the UNet takes the sizes to upsample to from its inputs, otherwise it just doubles them.
-        torch.zeros(1, config.in_channels, *(side | 1 for side in sizes)),
+        torch.zeros(1, config.in_channels, side, side),
         torch.tensor(999.0),
         torch.zeros(1, 8, config.cross_attention_dim),
     )
