@@ -13,7 +13,7 @@ from framepred_ros import sampling
 
 @pytest.fixture
 def tiny_full_size(monkeypatch):
-    """The same classes as `benchmarks.full_size` has, and as many text tokens, but tiny."""
+    """The classes of `benchmarks.full_size`, and as many text tokens, but tiny."""
     text = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
     small = {"block_out_channels": (16, 16, 16, 16), "norm_num_groups": 8}
     down, up = ("DownEncoderBlock2D",) * 4, ("UpDecoderBlock2D",) * 4
@@ -22,6 +22,7 @@ def tiny_full_size(monkeypatch):
         "_autoencoder": lambda: AutoencoderKL(down_block_types=down, up_block_types=up, **small),
         "_text_encoder": lambda: CLIPTextModel(CLIPTextConfig(max_position_embeddings=full_size.TEXT_TOKENS, **text)),
     }
+    monkeypatch.setattr(full_size, "RESOLUTION", (64, 64))
     for name, build in builders.items():
         monkeypatch.setattr(full_size, name, build)
 
