@@ -38,7 +38,6 @@ from training.evaluation.report import environment
 
 STOCK_STEPS, STOCK_GUIDANCE, STOCK_IMAGE_GUIDANCE = 100, 7.5, 1.5  # defaults of the pipeline's `__call__`
 OURS = "FramePredictor"
-PATH_COLUMN = Column("path", no_wrap=True)
 STEPS = (1, 2, 4, 8)
 CAMERAS = (1, 2, 4, 8)
 SCALES = (0.4, 0.6, 0.8, 1.0, 1.4, 2.0)
@@ -211,9 +210,7 @@ def report(results: list[Result], floors: dict[str, Floor]) -> None:
 
 def _overview(name: str, results: list[Result], floor: Floor) -> Table:
     columns = ("steps", "ms", "per second", "x stock", "x floor", "MiB", "SSIM", "PSNR")
-    table = Table(
-        PATH_COLUMN, *(Column(column, justify="right") for column in columns), title=name, title_justify="left"
-    )
+    table = _table(name, columns)
     for result in results:
         seconds = result.timing.seconds
         table.add_row(
@@ -230,8 +227,14 @@ def _overview(name: str, results: list[Result], floor: Floor) -> Table:
     return table
 
 
+def _table(title: str, columns: Sequence[str]) -> Table:
+    """Columns hold the cells of their table: each table needs its own."""
+    path = Column("path", no_wrap=True)
+    return Table(path, *(Column(column, justify="right") for column in columns), title=title, title_justify="left")
+
+
 def _stages(results: list[Result]) -> Table:
-    table = Table(PATH_COLUMN, *(Column(stage, justify="right") for stage in STAGES), title="ms", title_justify="left")
+    table = _table("ms", STAGES)
     for result in results:
         table.add_row(result.path, *(f"{1e3 * result.timing.stages[stage]:,.1f}" for stage in STAGES))
     return table

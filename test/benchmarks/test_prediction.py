@@ -7,7 +7,9 @@ from tiny_checkpoint import make_tiny_checkpoint
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks import full_size
-from benchmarks.prediction import main, read_pairs
+from benchmarks.floor import Floor
+from benchmarks.prediction import Result, main, read_pairs, report
+from benchmarks.stages import STAGES, Timing
 from framepred_ros import sampling
 
 
@@ -47,7 +49,16 @@ def test_every_path_is_measured_on_the_same_weights(tmp_path, capsys, monkeypatc
     assert content["floors"]["checkpoint"]["seconds"] < ours["timing"]["seconds"]
     assert [x for x, _ in content["curves"]["cameras"]] == [1, 2, 4, 8]
     assert cv2.imread(str(tmp_path / "out/prediction.png")) is not None
-    assert "stock, its defaults" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("stock, its defaults") == 2 * len(content["floors"])
+
+
+def test_every_table_names_its_own_paths(capsys):
+    floor = Floor(operations=1, weight_bytes=1, operations_per_second=1.0, bytes_per_second=1.0)
+    timing = Timing(0.6, dict.fromkeys(STAGES, 0.1), 1)
+    results = [Result(name, f"path of {name}", 1, False, timing, 0, None, None) for name in ("first", "second")]
+    report(results, {"first": floor, "second": floor})
+    printed = capsys.readouterr().out
+    assert printed.count("path of first") == printed.count("path of second") == 2
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path, capsys):
