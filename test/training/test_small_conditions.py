@@ -18,43 +18,44 @@ def dataset(tmp_path_factory):
     return make_moving_squares(tmp_path_factory.mktemp("squares"))
 
 
-def learner_and_batch(dataset, folder, probability):
-    """The same samples, whatever the probability."""
+def train_on(dataset, folder, probability):
+    """Learner, batch, what the model sees as image and text conditions, and the loss; of the same samples, whatever
+    the probability."""
     recipe = read_recipe(RECIPES / "smoke.yaml", [f"model.loss.conditioning_dropout={probability}"])
     data = load_data(recipe, dataset)
     learner = make_learner(recipe, data)
     learner.prepare(data.table, folder, Accelerator(cpu=True))
-    return learner, learner.load(Sampler(data.table, recipe.data, seed=0).draw(0, SAMPLES))
+    batch = learner.load(Sampler(data.table, recipe.data, seed=0).draw(0, SAMPLES))
+    seen = []
+
+    def model(noisy, condition, timesteps, tokens):
+        seen.extend((condition, tokens))
+        return torch.zeros_like(noisy)
+
+    loss, _ = learner.loss(model, batch)
+    return learner, batch, *seen, loss
 
 
 def test_text_image_and_both_are_left_out_and_nothing_else_changes(dataset, tmp_path):
-    _, whole = learner_and_batch(dataset, tmp_path, 0)
-    learner, batch = learner_and_batch(dataset, tmp_path, 0.2)
-    assert torch.equal(whole.condition, whole.current)
+    _, whole, all_images, all_tokens, _ = train_on(dataset, tmp_path, 0)
+    learner, batch, images, tokens, _ = train_on(dataset, tmp_path, 0.2)
+    assert torch.equal(all_images, whole.current) and torch.equal(all_tokens, whole.tokens)
     for name in ("current", "future"):
         assert torch.equal(getattr(batch, name), getattr(whole, name))
     empty = learner.tokenizer("", padding="max_length", return_tensors="pt").input_ids
-    without_text = (batch.tokens == empty).all(dim=1)
-    without_image = (batch.condition == 0).flatten(1).all(dim=1)
-    assert torch.equal(batch.tokens[~without_text], whole.tokens[~without_text])
-    assert torch.equal(batch.condition[~without_image], whole.current[~without_image])
+    without_text = (tokens == empty).all(dim=1)
+    without_image = (images == 0).flatten(1).all(dim=1)
+    assert torch.equal(tokens[~without_text], whole.tokens[~without_text])
+    assert torch.equal(images[~without_image], whole.current[~without_image])
     for kind in (without_text & ~without_image, without_text & without_image, ~without_text & without_image):
         assert 0.1 < kind.float().mean() < 0.3
 
 
-def test_the_model_sees_the_condition_and_the_target_follows_from_the_frame(dataset, tmp_path):
-    """A change is predicted relative to the current frame, whether the model sees that or not."""
-    learner, batch = learner_and_batch(dataset, tmp_path, 1 / 3)
-    seen = []
-
-    def model(noisy, condition, timesteps, tokens):
-        seen.append((condition, tokens))
-        return torch.zeros_like(noisy)
-
-    loss, _ = learner.loss(model, batch)
-    assert torch.equal(seen[0][0], batch.condition) and torch.equal(seen[0][1], batch.tokens)
-    _, whole = learner_and_batch(dataset, tmp_path, 0)
-    torch.testing.assert_close(loss, learner.loss(model, whole)[0])
+def test_the_target_follows_from_the_frame_whether_the_model_sees_it_or_not(dataset, tmp_path):
+    """A change is predicted relative to the current frame."""
+    *_, loss_without = train_on(dataset, tmp_path, 1 / 3)
+    *_, loss = train_on(dataset, tmp_path, 0)
+    torch.testing.assert_close(loss_without, loss)
 
 
 def test_more_than_every_condition_cannot_be_left_out(dataset):

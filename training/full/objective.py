@@ -60,16 +60,9 @@ def make_denoising(
         target = drawn.noise
     else:
         target = scheduler.get_velocity(clean, drawn.noise, drawn.timesteps)
-    text, current = drop_conditions(batch, options.conditioning_dropout)
+    text, current = drawn.drop_conditions(batch.text, batch.empty, batch.current, options.conditioning_dropout)
     weights = timestep_weights(drawn.timesteps, scheduler, options)
     return Denoising(torch.cat([noisy, current], dim=1), drawn.timesteps, text, target, weights)
-
-
-def drop_conditions(batch: Batch, probability: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Text and image conditions, with those of some samples left out; see `Noise.left_out`."""
-    without_text, without_image = batch.noise.left_out(probability)
-    text = torch.where(without_text[:, None, None], batch.empty, batch.text)
-    return text, batch.current * ~without_image[:, None, None, None]
 
 
 def timestep_weights(

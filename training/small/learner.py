@@ -48,14 +48,10 @@ class DenoisingModel(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """Latents of current and future frame (N, C, h, w), conditions (N, C, h, w) and tokens (N, L), and random numbers.
-
-    Where a condition is left out, it is zero latents or the empty instruction's tokens.
-    """
+    """Latents of current and future frame (N, C, h, w), tokens (N, L), and the random numbers."""
 
     current: torch.Tensor
     future: torch.Tensor
-    condition: torch.Tensor
     tokens: torch.Tensor
     noise: Noise
 
@@ -91,7 +87,8 @@ class SmallLearner:
         self.latents = cache_latents(
             output / "cache", table.frames, vae, self.recipe.resolution, mirrored=self.recipe.data.mirror
         )
-        self.tokens, self.empty = tokenize(self.tokenizer, table.instructions), tokenize(self.tokenizer, [""])
+        self.tokens = tokenize(self.tokenizer, table.instructions)
+        self.empty = tokenize(self.tokenizer, [""]).to(self.device)
         self.velocity_loss = VelocityLoss(vae, self.options.loss).to(self.device)
 
     def load(self, draw: Draw) -> Batch:
@@ -103,17 +100,16 @@ class SmallLearner:
         )
         steps, last = self.scheduler.config.num_train_timesteps, self.options.loss.last_timestep_fraction
         noise = draw_noise(draw.seeds, current.shape[1:], steps, last)
-        without_text, without_image = noise.left_out(self.options.loss.conditioning_dropout)
-        tokens = self.tokens[torch.from_numpy(draw.instructions)]
-        condition = current * ~without_image[:, None, None, None]
-        return Batch(current, future, condition, torch.where(without_text[:, None], self.empty, tokens), noise)
+        return Batch(current, future, self.tokens[torch.from_numpy(draw.instructions)], noise)
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """See `Learner`."""
-        current, future, condition = (each.to(self.device) for each in (batch.current, batch.future, batch.condition))
+        current, future, tokens = (each.to(self.device) for each in (batch.current, batch.future, batch.tokens))
         clean = future - coarse_channels(current, self.options.difference_channels)
         noisy = add_noise(clean, batch.noise, self.scheduler, self.options.loss)
-        predicted = model(noisy.noisy, condition, noisy.timesteps, batch.tokens.to(self.device)).float()
+        dropout = self.options.loss.conditioning_dropout
+        text, condition = batch.noise.drop_conditions(tokens, self.empty, current, dropout)
+        predicted = model(noisy.noisy, condition, noisy.timesteps, text).float()
         psnr = self.velocity_loss.one_step_psnr(predicted.detach(), noisy)
         return self.velocity_loss(predicted, noisy), {"one_step_psnr": psnr}
 

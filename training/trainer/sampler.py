@@ -34,7 +34,7 @@ class Noise:
         timesteps: int64 (N,).
         noise: standard normal (N, C, h, w), to be removed again by the model.
         posterior: standard normal (N, C, h, w), to sample the autoencoder's posterior.
-        dropout: uniform in [0, 1), (N,); see `left_out`.
+        dropout: uniform in [0, 1), (N,); see `drop_conditions`.
     """
 
     timesteps: torch.Tensor
@@ -42,11 +42,25 @@ class Noise:
     posterior: torch.Tensor
     dropout: torch.Tensor
 
-    def left_out(self, probability: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Whose text and whose image is left out, bool (N,) each: text for numbers r below 2 p, image from p to 3 p, so
-        that only text, both, and only image go with probability p each (arXiv 2211.09800, section 3.2.1)."""
-        number = self.dropout
-        return number < 2 * probability, (number >= probability) & (number < 3 * probability)
+    def drop_conditions(
+        self, text: torch.Tensor, empty: torch.Tensor, current: torch.Tensor, probability: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Text and image conditions, with those of some samples left out (arXiv 2211.09800, section 3.2.1).
+
+        Of a number r in [0, 1) for each sample, text goes below 2 p and image from p to 3 p, so that only text, both,
+        and only image go with probability p each.
+
+        Args:
+            text: embeddings (N, L, D) or tokens (N, L).
+            empty: the empty instruction's, (1, L, D) or (1, L).
+            current: latents (N, C, h, w), zero where they are left out.
+            probability: p.
+        """
+        number = self.dropout.to(current.device)
+        without_text = number < 2 * probability
+        without_image = (number >= probability) & (number < 3 * probability)
+        text = torch.where(without_text.view(-1, *[1] * (text.ndim - 1)), empty, text)
+        return text, current * ~without_image[:, None, None, None]
 
 
 class Sampler:

@@ -8,7 +8,7 @@ from diffusers.training_utils import compute_snr
 from tiny_checkpoint import INSTRUCTIONS, make_tiny_full_checkpoint
 
 from benchmarks.reference_step import encode, reference_loss
-from training.full.objective import Batch, drop_conditions, make_denoising, timestep_weights, weighted_loss
+from training.full.objective import Batch, make_denoising, timestep_weights, weighted_loss
 from training.full.weights import load_parts, load_scheduler
 from training.trainer.recipe import Diffusion
 from training.trainer.sampler import draw_noise
@@ -74,8 +74,8 @@ def test_the_condition_is_the_pipelines(folder, parts, pixels):
 def test_each_kind_of_dropout_has_the_given_probability():
     noise = draw_noise(np.arange(5000), (1, 1, 1), 1000, 0.0)
     ones = torch.ones(5000, 1, 1, 1)
-    batch = Batch(ones, ones, ones, torch.ones(5000, 1, 1), torch.zeros(1, 1, 1), noise)
-    text, image = (kept.flatten().bool() for kept in drop_conditions(batch, 0.1))
+    conditions = noise.drop_conditions(torch.ones(5000, 1, 1), torch.zeros(1, 1, 1), ones, 0.1)
+    text, image = (kept.flatten().bool() for kept in conditions)
     for kind in (~text & image, ~text & ~image, text & ~image):
         assert abs(kind.float().mean() - 0.1) < 0.015
 
