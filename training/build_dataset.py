@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = DatasetOptions(**PRESETS.get(args.preset, {}) | _given(args, DatasetOptions))
         # Absolute, because a cluster's workers run in another folder.
         sources = [path.absolute() for path in args.sources] if args.ray else args.sources
-        collection = collect(sources, SourceOptions(**_given(args, SourceOptions)), args.format)
+        collection = collect(sources, SourceOptions(**_given(args, SourceOptions)), args.format, args.train_only)
         result = _build(collection, options, args)
     except (EpisodeError, DatasetError, ValueError, OSError) as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
@@ -112,6 +112,8 @@ def _add_split_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--max-pairs", type=int, metavar="N", help="draw N pairs of all")
     split = f"what goes to train or test as a whole ({defaults.split_by}); by pair leaks"
     group.add_argument("--split-by", choices=SPLITS_BY, help=split)
+    only = "one of the sources, whose episodes are all for training (may be given several times)"
+    group.add_argument("--train-only", type=Path, action="append", default=[], metavar="SOURCE", help=only)
     fraction = f"of each task's episodes, or of the pairs ({defaults.test_fraction})"
     group.add_argument("--test-fraction", type=float, help=fraction)
     group.add_argument("--balance-tasks", action="store_true", help="equally many training pairs of every task")

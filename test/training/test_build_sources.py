@@ -59,6 +59,28 @@ def test_a_source_added_later_gives_the_same_as_all_at_once(two_sources, tmp_pat
     assert "source format" in words(capsys)[1]
 
 
+def test_a_source_for_training_only_leaves_the_test_split_as_it_was(two_sources, tmp_path, capsys):
+    assert build(two_sources[:1], tmp_path / "d") == 0
+    tested = [row.input_image.name for row in load_split(tmp_path / "d", "test")]
+    assert tested
+    assert build(two_sources, tmp_path / "d", "--train-only", str(two_sources[1])) == 0
+    assert [row.input_image.name for row in load_split(tmp_path / "d", "test")] == tested
+    manifest = load_manifest(tmp_path / "d")
+    assert [source.get("split") for source in manifest.source] == [None, "train"]
+    assert {episode.split for episode in manifest.episodes if episode.source == 1} == {"train"}
+    card = (tmp_path / "d" / "README.md").read_text()
+    assert "| training only |" in card
+    assert "--train-only second" in card
+    assert build(two_sources, tmp_path / "d") == 1
+    assert "source split is [None, 'train'] there" in words(capsys)[1]
+
+
+def test_a_source_for_training_only_must_be_a_source(two_sources, tmp_path, capsys):
+    assert build(two_sources[:1], tmp_path / "d", "--train-only", str(two_sources[1])) == 1
+    assert f"--train-only {two_sources[1]}: is none of the sources" in words(capsys)[1]
+    assert not (tmp_path / "d").exists()
+
+
 def test_a_moved_source_is_recognised(two_sources, tmp_path, capsys):
     shutil.copytree(two_sources[0], tmp_path / "a" / "episodes")
     assert build(tmp_path / "a" / "episodes", tmp_path / "d") == 0

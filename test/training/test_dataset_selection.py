@@ -50,6 +50,14 @@ def test_balanced_tasks_have_equally_many_training_pairs(split_by):
     assert per_task(balanced, "test") == per_task(everything, "test")
 
 
+@pytest.mark.parametrize("split_by", ["episode", "pair"])
+def test_episodes_for_training_only_change_no_test_pair(split_by):
+    options = DatasetOptions(horizon=50, split_by=split_by)
+    more = [EpisodeSize("a", 1_000_000 + number, 80, train_only=True) for number in range(30)]
+    added = choose(options, SIZES + more) - choose(options)
+    assert added == {("train", "a", size.number, start) for size in more for start in range(30)}
+
+
 def test_drawn_training_pairs_are_spread_over_tasks_and_grow_in_order():
     most = [choose(DatasetOptions(horizon=50, max_train_samples=count)) for count in (100, 200, 10_000)]
     assert [sum(per_task(pairs).values()) for pairs in most] == [100, 200, 1620]

@@ -202,6 +202,7 @@ def _choices(manifest: DatasetManifest, plan: DatasetPlan) -> Iterator[tuple[str
     there, asked = manifest.source, plan.collection.describe_sources()
     for name in ("format", "camera"):
         yield f"source {name}", [s[name] for s in there], [s[name] for s in asked[: len(there)]]
+    yield "source split", [s.get("split") for s in there], [s.get("split") for s in asked[: len(there)]]
 
 
 def _published(existing: DatasetManifest | None, out: Path) -> dict[EpisodeKey, StoredEpisode]:

@@ -98,7 +98,7 @@ def write_card(manifest: DatasetManifest, target: Path, data_files: str, loader:
         example=EXAMPLE_NAME,
         counts=_markdown(["task", "split", *_COUNTS], _count_lines(manifest, splits)),
         split=_SPLIT_BY[manifest.split_by],
-        sources=_markdown(["", "name", "format", "camera", "episodes", "pairs"], _source_lines(manifest)),
+        sources=_markdown(["", "name", "format", "camera", "episodes", "pairs", "for"], _source_lines(manifest)),
         left_out=f"Left out: {len(manifest.skipped)} episodes too short for a pair, {len(manifest.bad)} unreadable.",
         options="".join(_given_options(manifest)),
         loader=loader,
@@ -141,7 +141,8 @@ def _source_lines(manifest: DatasetManifest) -> Iterator[list[object]]:
     for index, source in enumerate(manifest.source):
         records: list[EpisodeRecord] = [record for record in manifest.episodes if record.source == index]
         counts = (f"{len(records):,}", f"{sum(record.pairs for record in records):,}")
-        yield [index, source["name"], source["format"], source["camera"], *counts]
+        purpose = "training only" if source.get("split") == "train" else "training and testing"
+        yield [index, source["name"], source["format"], source["camera"], *counts, purpose]
 
 
 def _given_options(manifest: DatasetManifest) -> Iterator[str]:
@@ -152,6 +153,9 @@ def _given_options(manifest: DatasetManifest) -> Iterator[str]:
         if value != getattr(defaults, field.name):
             name = field.name.replace("_", "-")
             yield f" --{name}" if value is True else f" --{name} {value}"
+    for source in manifest.source:
+        if source.get("split") == "train":
+            yield f" --train-only {source['name']}"
 
 
 def _markdown(header: Sequence[str], lines: Iterator[list[object]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,11 +23,13 @@ class EpisodeCollection:
         sources: as opened, by index.
         episodes: of all sources; task and number name one.
         origins: per episode the index of its source and its number there.
+        train_only: the indices of sources whose episodes are all for training.
     """
 
     sources: tuple[Source, ...]
     episodes: tuple[Episode, ...]
     origins: dict[EpisodeKey, tuple[int, int]]
+    train_only: frozenset[int] = frozenset()
 
     @property
     def bad(self) -> tuple[BadEpisode, ...]:
@@ -46,18 +48,31 @@ class EpisodeCollection:
         """The manifest's record of the sources."""
         return tuple(
             {"format": source.format, "camera": source.camera, "name": source.path.resolve().name}
-            for source in self.sources
+            | ({"split": "train"} if index in self.train_only else {})
+            for index, source in enumerate(self.sources)
         )
 
 
 def collect(
-    paths: Sequence[str | Path], options: SourceOptions | None = None, format_name: str | None = None
+    paths: Sequence[str | Path],
+    options: SourceOptions | None = None,
+    format_name: str | None = None,
+    train_only: Collection[str | Path] = (),
 ) -> EpisodeCollection:
     """Lists the episodes at the paths, each path in its own format unless `format_name` says which.
 
+    Args:
+        train_only: those of the paths whose episodes are all for training.
+
     Raises:
         EpisodeError: a path cannot be read as a source.
+        ValueError: one of `train_only` is none of the paths.
     """
+    resolved = [Path(path).resolve() for path in paths]
+    for path in train_only:
+        if Path(path).resolve() not in resolved:
+            raise ValueError(f"--train-only {path}: is none of the sources; name it among them too")
+    only = {Path(path).resolve() for path in train_only}
     sources = [open_source(path, options, format_name) for path in paths]
     episodes: list[Episode] = []
     origins: dict[EpisodeKey, tuple[int, int]] = {}
@@ -68,4 +83,5 @@ def collect(
             episodes.append(replace(episode, number=number))
             origins[episode.task, number] = (index, episode.number)
         tasks.update(episode.task for episode in source.episodes)
-    return EpisodeCollection(tuple(sources), tuple(episodes), origins)
+    marked = frozenset(index for index, path in enumerate(resolved) if path in only)
+    return EpisodeCollection(tuple(sources), tuple(episodes), origins, marked)

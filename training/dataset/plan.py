@@ -72,7 +72,7 @@ class DatasetPlan:
 
     def select(self, bad: Collection[EpisodeKey] = ()) -> Selection:
         """The selection of pairs, those of bad episodes left out."""
-        return Selection(map(episode_size, self.readable(bad)), self.options)
+        return Selection(map(self._size, self.readable(bad)), self.options)
 
     def manifest(
         self,
@@ -103,6 +103,10 @@ class DatasetPlan:
             bad=tuple(sorted({*self.collection.bad, *bad.values()}, key=lambda record: (record.source, record.file))),
             embedded=tuple(sorted(set(embedded))),
         )
+
+    def _size(self, episode: Episode) -> EpisodeSize:
+        source, _ = self.collection.origins[episode_key(episode)]
+        return episode_size(episode)._replace(train_only=source in self.collection.train_only)
 
     def _has_pairs(self, episode: Episode) -> bool:
         return bool(pair_starts(len(episode), self.options.horizon, self.options.stride, self.options.tail))

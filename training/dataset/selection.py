@@ -11,11 +11,12 @@ from training.pairs import DRAW_LIMIT, draw, limit_for, pair_starts, split_episo
 
 
 class EpisodeSize(NamedTuple):
-    """What the selection needs to know of an episode: its name and its number of frames."""
+    """What the selection needs to know of an episode: name, number of frames, and whether it must be for training."""
 
     task: str
     number: int
     frames: int
+    train_only: bool = False
 
 
 Pair = tuple[str, int, int]  # task, episode, current frame
@@ -27,16 +28,17 @@ class Selection:
     def __init__(self, episodes: Iterable[EpisodeSize], options: DatasetOptions):
         """Goes over all pairs once or more, as the options need; touches no file."""
         self._options, self._episodes = options, tuple(episodes)
-        keys = [(episode.task, episode.number) for episode in self._episodes]
+        self._train_only = {(episode.task, episode.number) for episode in self._episodes if episode.train_only}
+        keys = [(episode.task, episode.number) for episode in self._episodes if not episode.train_only]
         self._split_of_episode = split_episodes(keys, options.test_fraction, options.seed)
         self._kept_limit = self._test_limit = DRAW_LIMIT
         self._train_limits: dict[str, int] = {}
         if options.max_pairs is not None:
             self._kept_limit = self._limit("kept", self._pairs, options.max_pairs)
         if options.split_by == "pair":
-            count = sum(1 for _ in self._pairs())
+            count = sum(1 for _ in self._splittable_pairs())
             # Rounded down, which gives the counts of the paper: 9,310 of 93,103 and 2,269 of 22,695.
-            self._test_limit = self._limit("test", self._pairs, int(count * options.test_fraction))
+            self._test_limit = self._limit("test", self._splittable_pairs, int(count * options.test_fraction))
         if options.balance_tasks or options.max_train_samples is not None:
             self._train_limits = self._limits_of_tasks()
 
@@ -59,6 +61,9 @@ class Selection:
         for episode in self._episodes:
             yield from self._pairs_of(episode)
 
+    def _splittable_pairs(self) -> Iterator[Pair]:
+        return (pair for pair in self._pairs() if pair[:2] not in self._train_only)
+
     def _pairs_of(self, episode: EpisodeSize) -> Iterator[Pair]:
         """The episode's pairs, without those beyond `max_pairs`."""
         options = self._options
@@ -68,6 +73,8 @@ class Selection:
                 yield pair
 
     def _split(self, pair: Pair) -> str:
+        if pair[:2] in self._train_only:
+            return "train"
         if self._options.split_by == "episode":
             return self._split_of_episode[pair[:2]]
         return "test" if self._below("test", self._test_limit, pair) else "train"
