@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from framepred_ros.compositing import resize_frame
 from training.evaluation.pair_data import read_frame
 
 CHUNK = 32
+MOST_LOADERS = 8  # threads; each holds a chunk or two
 
 
 def read_pixels(paths: Sequence[Path], resolution: tuple[int, int]) -> torch.Tensor:
@@ -42,22 +45,28 @@ def cache_latents(
     """
     identity = [repr((tuple(resolution), np.dtype(dtype).name, mirrored)), *map(_file_identity, frames)]
 
-    def encode(chunk: Sequence[Path]) -> torch.Tensor:
-        pixels = read_pixels(chunk, resolution).to(vae.device, vae.dtype)
+    def load(chunk: Sequence[Path]) -> torch.Tensor:
+        return read_pixels(chunk, resolution)
+
+    def encode(pixels: torch.Tensor) -> torch.Tensor:
+        pixels = pixels.to(vae.device, vae.dtype)
         variants = (pixels, pixels.flip(-1)) if mirrored else (pixels,)
         return torch.stack([_posterior(vae, variant) for variant in variants], dim=1)
 
-    return _cached(folder, "latents", identity, vae, frames, encode, dtype, "frame")
+    return _cached(folder, "latents", identity, vae, frames, load, encode, dtype, "frame")
 
 
 def cache_embeddings(folder: Path, texts: Sequence[str], tokenizer, text_encoder, dtype: type) -> np.ndarray:
     """The text encoder's output for each text, (T, length, hidden), from a file in `folder`."""
     identity = [np.dtype(dtype).name, str(tokenizer.model_max_length), *texts]
 
-    def encode(chunk: Sequence[str]) -> torch.Tensor:
-        return text_encoder(tokenize(tokenizer, chunk).to(text_encoder.device))[0]
+    def load(chunk: Sequence[str]) -> torch.Tensor:
+        return tokenize(tokenizer, chunk)
 
-    return _cached(folder, "embeddings", identity, text_encoder, texts, encode, dtype, "text")
+    def encode(tokens: torch.Tensor) -> torch.Tensor:
+        return text_encoder(tokens.to(text_encoder.device))[0]
+
+    return _cached(folder, "embeddings", identity, text_encoder, texts, load, encode, dtype, "text")
 
 
 def tokenize(tokenizer, texts: Sequence[str]) -> torch.Tensor:
@@ -75,22 +84,31 @@ def _posterior(vae, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _cached(
-    folder: Path, name: str, identity: Sequence[str], model, items: Sequence, encode: Callable, dtype: type, unit: str
+    folder: Path,
+    name: str,
+    identity: Sequence[str],
+    model,
+    items: Sequence,
+    load: Callable[[Sequence], torch.Tensor],
+    encode: Callable[[torch.Tensor], torch.Tensor],
+    dtype: type,
+    unit: str,
 ) -> np.ndarray:
     path = folder / f"{name}_{_digest(model, identity)}.npy"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        _write(path, items, encode, dtype, unit)
+        _write(path, items, load, encode, dtype, unit)
     return np.load(path, mmap_mode="r")
 
 
-def _write(path: Path, items: Sequence, encode: Callable, dtype: type, unit: str) -> None:
+def _write(path: Path, items: Sequence, load: Callable, encode: Callable, dtype: type, unit: str) -> None:
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     target = None
     try:
         with tqdm(total=len(items), desc=f"encoding {unit}s", unit=unit) as bar, torch.inference_mode():
-            for start in range(0, len(items), CHUNK):
-                encoded = encode(items[start : start + CHUNK]).float().cpu().numpy()
+            for start, loaded in zip(range(0, len(items), CHUNK), _ahead(load, chunks), strict=True):
+                encoded = encode(loaded).float().cpu().numpy()
                 if target is None:
                     shape = (len(items), *encoded.shape[1:])
                     target = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
@@ -101,6 +119,22 @@ def _write(path: Path, items: Sequence, encode: Callable, dtype: type, unit: str
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _ahead(load: Callable[[Sequence], torch.Tensor], chunks: Sequence[Sequence]) -> Iterator[torch.Tensor]:
+    """Yields `load(chunk)` in order; the next ones are loaded by threads meanwhile, as many as there are processors."""
+    threads = min(MOST_LOADERS, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads, "loader")
+    waiting: deque[Future] = deque()
+    try:
+        for chunk in chunks:
+            waiting.append(pool.submit(load, chunk))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _reserve(path: Path) -> None:

@@ -8,6 +8,7 @@ from tiny_checkpoint import make_tiny_full_checkpoint
 from framepred_ros.patch_autoencoder import PatchAutoencoder
 from training.dataset_index import load_split
 from training.full.weights import load_parts
+from training.trainer import latent_cache
 from training.trainer.latent_cache import cache_embeddings, cache_latents, read_pixels
 
 SIZE = (64, 96)
@@ -68,6 +69,21 @@ def test_a_thrown_away_cache_is_made_again(tmp_path, frames, parts):
     for path in tmp_path.iterdir():
         path.unlink()
     assert np.array_equal(cache_latents(tmp_path, frames, parts.vae, SIZE), first)
+
+
+def test_frames_loaded_ahead_stay_in_order(tmp_path, frames):
+    vae = PatchAutoencoder(patch_size=8, latent_channels=6)
+    five, many = (np.array(cache_latents(tmp_path, frames * times, vae, SIZE)) for times in (1, 100))
+    assert np.array_equal(many, np.tile(five, (100, 1, 1, 1, 1)))
+
+
+def test_few_chunks_are_loaded_ahead(monkeypatch):
+    monkeypatch.setattr(latent_cache, "MOST_LOADERS", 2)
+    loaded = []
+    ahead = latent_cache._ahead(loaded.append, range(100))
+    next(ahead)
+    ahead.close()
+    assert set(loaded) <= {0, 1, 2}
 
 
 def test_an_interrupted_cache_leaves_nothing(tmp_path, frames, parts):
