@@ -43,12 +43,14 @@ class Watch:
         answers: how long answers to parameter requests took, as `benchmarks.asker` saw it.
         lateness: how late the node's executor called a timer, as `benchmarks.probed_node` saw it.
         memory: (seconds since the start, resident memory).
+        stolen: processor time that the hypervisor gave to other virtual machines while a process here wanted it.
     """
 
     started: float  # of the monotonic clock
     seconds: float = 0.0
     sent: int = 0
     cpu_seconds: float = 0.0
+    stolen: float = 0.0
     latencies: list[float] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
@@ -135,7 +137,7 @@ class Client(Node):
                 self._executor.spin_once(timeout_sec=0.1)
             asker.stdout.readline()
             self._watch = watch = Watch(time.monotonic())
-            used = sum(process.cpu_times()[:2])
+            used, stolen = sum(process.cpu_times()[:2]), _stolen()
             with tqdm(total=round(seconds), unit="s", desc=title) as bar:
                 while not select.select([asker.stdout], [], [], 0)[0]:
                     self._executor.spin_once(timeout_sec=0.1)
@@ -145,6 +147,7 @@ class Client(Node):
                         bar.update()
             watch.seconds = time.monotonic() - watch.started
             watch.cpu_seconds = sum(process.cpu_times()[:2]) - used
+            watch.stolen = _stolen() - stolen
             self._watch = Watch(time.monotonic())  # of what comes after
             answers = asker.stdout.read()
         if asker.returncode:
@@ -160,3 +163,8 @@ class Client(Node):
     def _on_prediction(self, message: Image) -> None:
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         self._watch.latencies.append((self.get_clock().now().nanoseconds - stamp) / 1e9)
+
+
+def _stolen() -> float:
+    """Seconds of all processors since the machine started; 0 where the system does not say."""
+    return getattr(psutil.cpu_times(), "steal", 0.0)

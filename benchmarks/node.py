@@ -160,6 +160,7 @@ ROWS: dict[str, Callable[[Watch], str]] = {
     "executor late by, median / p99": lambda watch: _quantiles(watch.lateness, 50, 99),
     "answer to a request, median / p99": lambda watch: _quantiles(watch.answers, 50, 99),
     "CPU of the node": lambda watch: f"{watch.cpu_seconds / watch.seconds:.2f} cores",
+    "taken by other virtual machines": lambda watch: f"{watch.stolen / watch.seconds:.3f} cores",
     "memory after 5 s, and at the end": _memory,
 }
 """What the table says of a watch."""
