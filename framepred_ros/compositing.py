@@ -127,14 +127,15 @@ def composite(camera: np.ndarray, predicted: np.ndarray, mask: np.ndarray) -> np
 
     Args:
         camera: uint8 (H, W, 3), the frame predicted from.
-        predicted: float32 (H, W, 3) in 0..255.
+        predicted: uint8 (H, W, 3).
         mask: float32 (H, W) in 0..1.
 
     Returns:
-        uint8 (H, W, 3).
+        uint8 (H, W, 3), the camera's very pixels where the mask is 0.
     """
     result, box = camera.copy(), moving_box(mask)
-    result[box] = to_uint8(camera[box] + mask[box][:, :, None] * (predicted[box] - camera[box]))
+    if mask[box].size:
+        result[box] = cv2.blendLinear(predicted[box], camera[box], mask[box], 1 - mask[box])
     return result
 
 
@@ -148,4 +149,4 @@ def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
     """Rounds levels of 0..255 to uint8."""
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return cv2.convertScaleAbs(image)

@@ -17,7 +17,19 @@ def test_still_scene_keeps_every_camera_pixel():
     now, _ = make_scene()
     mask = motion_mask(now, now, Compositing())
     assert mask.max() == 0
-    assert np.array_equal(composite(camera, now + 50, mask), camera)
+    assert np.array_equal(composite(camera, 255 - camera, mask), camera)
+
+
+def test_blending_is_exact_to_a_level_and_keeps_the_camera_where_nothing_moves():
+    generator = np.random.default_rng(0)
+    camera, predicted = generator.integers(0, 256, (2, 256, 256, 3), np.uint8)
+    mask = np.zeros((256, 256), np.float32)
+    mask[40:200, 7:99] = np.linspace(0, 1, 92, dtype=np.float32)
+    blended = composite(camera, predicted, mask)
+    exact = camera + mask[:, :, None].astype(float) * (predicted.astype(float) - camera)
+    assert np.abs(blended - exact).max() < 0.51
+    assert np.array_equal(blended[mask == 0], camera[mask == 0])
+    assert np.array_equal(blended[mask == 1], predicted[mask == 1])
 
 
 def test_mask_covers_the_motion_and_little_else():
