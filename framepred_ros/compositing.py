@@ -25,8 +25,8 @@ class Compositing:
             a moving arm uncovers is mostly plain, and noise of a few levels there costs more SSIM than blurred edges.
         denoising_radius: radius of that filter.
         denoising_stride: more than 1 makes that filter look only at every such pixel of its radius in both directions,
-            which is as many times faster squared, and then at all pixels within half of it, for half the differences
-            (an edge-avoiding à-trous filter: Dammertz et al., 2010).
+            which is as many times faster squared, and then at as many neighbours at a third of the stride, for two
+            thirds of the differences (an edge-avoiding à-trous filter: Dammertz et al., 2010).
     """
 
     threshold: float = 6.0
@@ -55,7 +55,7 @@ class Compositing:
         """Stride, radius in strides, and differences smoothed away, of each pass of the bilateral filter."""
         stride = self.denoising_stride
         coarse = stride, self.denoising_radius // stride, self.denoising
-        fine = 1, stride // 2, self.denoising / 2
+        fine = max(1, stride // 3), self.denoising_radius // stride, self.denoising * 2 / 3
         return (coarse, fine) if stride > 1 else (coarse,)
 
 
@@ -94,11 +94,11 @@ def denoise(predicted: np.ndarray, mask: np.ndarray, options: Compositing) -> np
     """Smooths plain areas of a predicted frame where it will be seen, and keeps its edges.
 
     Args:
-        predicted: float32 (H, W, 3) in 0..255.
+        predicted: uint8 (H, W, 3). OpenCV filters bytes in half the time of floats.
         mask: float32 (H, W) from `motion_mask`; what lies outside its `moving_box` stays as it is.
 
     Returns:
-        float32 (H, W, 3).
+        uint8 (H, W, 3).
     """
     rows, columns = moving_box(mask)
     if options.denoising == 0 or rows.stop == 0:
@@ -114,11 +114,14 @@ def denoise(predicted: np.ndarray, mask: np.ndarray, options: Compositing) -> np
 
 
 def _bilateral(image: np.ndarray, stride: int, radius: int, levels: float) -> np.ndarray:
-    """Filters each of the `stride` squared interleaved grids of an image (H, W, 3) by itself."""
+    """Filters each of the `stride` squared interleaved grids of an image, uint8 (H, W, 3), by itself."""
+    image = np.ascontiguousarray(image)
     result = np.empty_like(image)
+    pixels, filtered = (each.view("V3")[:, :, 0] for each in (image, result))  # NumPy copies whole pixels faster
     for row, column in np.ndindex(min(stride, image.shape[0]), min(stride, image.shape[1])):
-        grid = np.ascontiguousarray(image[row::stride, column::stride])
-        result[row::stride, column::stride] = cv2.bilateralFilter(grid, 2 * radius + 1, levels, radius + 1)
+        grid = np.ascontiguousarray(pixels[row::stride, column::stride]).view(np.uint8)
+        grid = cv2.bilateralFilter(grid.reshape(*grid.shape[:1], -1, 3), 2 * radius + 1, levels, radius + 1)
+        filtered[row::stride, column::stride] = grid.view("V3")[:, :, 0]
     return result
 
 

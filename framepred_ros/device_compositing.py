@@ -52,11 +52,12 @@ def motion_mask(current: torch.Tensor, predicted: torch.Tensor, options: Composi
 
 
 def denoise(predicted: torch.Tensor, options: Compositing) -> torch.Tensor:
-    """The bilateral filter of `compositing.denoise`, everywhere: float32 (N, 3, H, W) in 0..255."""
+    """The bilateral filter of `compositing.denoise`, everywhere: float32 (N, 3, H, W) in 0..255, in whole levels."""
+    predicted = predicted.round()
     if options.denoising == 0:
         return predicted
     for stride, radius, levels in options.denoising_passes:
-        predicted = _bilateral(predicted, stride, radius, levels)
+        predicted = _bilateral(predicted, stride, radius, levels).round()
     return predicted
 
 

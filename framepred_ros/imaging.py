@@ -56,8 +56,8 @@ class HostImaging:
             future_picture, before_picture, after_picture = pictures
             mask = compositing.motion_mask(before_picture, after_picture, options)
             size = frame.shape[:2]
-            # Whole levels from here on: OpenCV resizes and blends bytes several times as fast as floats.
-            smooth = compositing.to_uint8(compositing.denoise(future_picture, mask, options))
+            # Whole levels from here on: OpenCV filters, resizes and blends bytes several times as fast as floats.
+            smooth = compositing.denoise(compositing.to_uint8(future_picture), mask, options)
             resized = resize_frame(smooth, size)
             results.append(compositing.composite(frame, resized, resize_frame(mask, size)))
         return results

@@ -67,11 +67,11 @@ def test_resize_averages_on_the_way_down():
 
 def test_denoising_smooths_plain_areas_and_keeps_edges():
     _, frame = make_scene()
-    noisy = frame + np.random.default_rng(0).normal(0, 5, frame.shape).astype(np.float32)
+    noisy = (frame + np.random.default_rng(0).normal(0, 5, frame.shape)).round().astype(np.uint8)
     everywhere = np.ones(noisy.shape[:2], np.float32)
     smooth = denoise(noisy, everywhere, Compositing(denoising=30))
     assert np.abs(smooth - frame)[:8].mean() < 0.3 * np.abs(noisy - frame)[:8].mean()
-    assert smooth[24, 24].min() - smooth[24, 16].max() > 100
+    assert smooth[24, 24].min() > smooth[24, 16].max() + 100
     assert denoise(noisy, everywhere, Compositing()) is noisy
 
 
@@ -80,12 +80,12 @@ def test_denoising_smooths_plain_areas_and_keeps_edges():
     "rows, columns", [((0, 9), (50, 64)), ((20, 41), (3, 30)), ((0, 64), (0, 64)), ((0, 1), (5, 6))]
 )
 def test_denoising_of_the_moving_box_equals_denoising_everything(rows, columns, stride):
-    noisy = np.random.default_rng(0).uniform(0, 255, (64, 64, 3)).astype(np.float32)
+    noisy = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     mask = np.zeros((64, 64), np.float32)
     mask[slice(*rows), slice(*columns)] = 0.5
     options = Compositing(denoising=40, denoising_radius=4, denoising_stride=stride)
     inside, everywhere = denoise(noisy, mask, options), denoise(noisy, np.ones_like(mask), options)
-    np.testing.assert_allclose(inside[mask > 0], everywhere[mask > 0], atol=0.05)
+    assert np.array_equal(inside[mask > 0], everywhere[mask > 0])
     assert np.array_equal(inside[mask == 0], noisy[mask == 0])
 
 
@@ -98,7 +98,7 @@ def test_box_holds_every_moving_pixel_and_is_empty_without_motion():
 
 def test_strided_denoising_smooths_as_well_as_the_dense_filter():
     _, frame = make_scene()
-    noisy = frame + np.random.default_rng(0).normal(0, 5, frame.shape).astype(np.float32)
+    noisy = (frame + np.random.default_rng(0).normal(0, 5, frame.shape)).round().astype(np.uint8)
     everywhere = np.ones(noisy.shape[:2], np.float32)
     dense = denoise(noisy, everywhere, Compositing(denoising=30, denoising_radius=9))
     strided = denoise(noisy, everywhere, Compositing(denoising=30, denoising_radius=9, denoising_stride=3))
@@ -106,9 +106,9 @@ def test_strided_denoising_smooths_as_well_as_the_dense_filter():
 
 
 def test_strided_denoising_of_a_frame_smaller_than_the_stride():
-    frame = np.random.default_rng(0).uniform(0, 255, (2, 3, 3)).astype(np.float32)
+    frame = np.full((2, 3, 3), 77, np.uint8)
     options = Compositing(denoising=30, denoising_radius=8, denoising_stride=4)
-    assert np.isfinite(denoise(frame, np.ones((2, 3), np.float32), options)).all()
+    assert np.array_equal(denoise(frame, np.ones((2, 3), np.float32), options), frame)
 
 
 def test_denoising_radius_and_stride_have_bounds():
