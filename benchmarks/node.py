@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +21,20 @@ import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
+from benchmarks.conversions import Conversion, measure_conversions
 from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, Watch, measure_live
 from benchmarks.shipped import shipped_episodes
-from framepred_ros.image_messages import image_from_rgb, rgb_from_image
+from framepred_ros.checkpoint import shipped_checkpoint
 from training.evaluation.report import environment
-
-REPEATS = 200
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """CPU milliseconds of one conversion, median: ours and the plain way through Python lists."""
-
-    name: str
-    ours: float
-    plain: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 the node did not come up."""
     args = _parse(arguments)
-    frame = cv2.resize(shipped_episodes()[0].frames[0], (WIDTH, HEIGHT))
-    conversions = measure_conversions(frame)
+    episode, checkpoint = shipped_episodes()[0], args.checkpoint or shipped_checkpoint()
+    frame = cv2.resize(episode.frames[len(episode.frames) // 2], (WIDTH, HEIGHT))
+    conversions = measure_conversions(frame, episode.instruction, checkpoint)
     try:
         live = measure_live(args.seconds, str(args.checkpoint or ""), args.engine)
     except TimeoutError as error:
@@ -70,37 +57,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", default="auto", help="the node's parameter of that name")
     parser.add_argument("--out", type=Path, required=True, help="folder for node.json and node.png")
     return parser.parse_args(arguments)
-
-
-def measure_conversions(frame: np.ndarray) -> list[Conversion]:
-    """Times both directions on a frame, RGB uint8 (H, W, 3), beside the plain way."""
-    message = image_from_rgb(frame, Header())
-    pairs = {
-        "message to picture": (lambda: rgb_from_image(message), lambda: _plain_picture(message)),
-        "picture to message": (lambda: image_from_rgb(frame, Header()), lambda: _plain_message(frame)),
-    }
-    return [
-        Conversion(name, 1e3 * _cpu_seconds(ours, REPEATS), 1e3 * _cpu_seconds(plain, 5))
-        for name, (ours, plain) in pairs.items()
-    ]
-
-
-def _plain_picture(message: Image) -> np.ndarray:
-    return np.array(list(message.data), np.uint8).reshape(message.height, message.width, 3)
-
-
-def _plain_message(frame: np.ndarray) -> Image:
-    height, width = frame.shape[:2]
-    return Image(height=height, width=width, encoding="rgb8", step=3 * width, data=frame.ravel().tolist())
-
-
-def _cpu_seconds(work: Callable[[], object], repeats: int) -> float:
-    seconds = []
-    for _ in range(repeats):
-        started = time.process_time()
-        work()
-        seconds.append(time.process_time() - started)
-    return statistics.median(seconds)
 
 
 def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live: Live) -> None:
@@ -131,9 +87,9 @@ def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live:
 
 def report(conversions: list[Conversion], live: Live) -> None:
     """Prints both parts as tables."""
-    table = Table("640x480", "ours, CPU ms", "through lists, CPU ms", "ratio")
+    table = Table(f"{WIDTH}x{HEIGHT}", "ours, CPU ms", "plain way, CPU ms", "ratio")
     for each in conversions:
-        table.add_row(each.name, f"{each.ours:.2f}", f"{each.plain:.1f}", f"{each.plain / each.ours:,.0f}")
+        table.add_row(each.name, f"{each.ours:.2f}", f"{each.plain:.1f}", f"{each.plain / each.ours:,.1f}")
     console = Console()
     console.print(table)
     table = Table("the node", "paused", "predicting")

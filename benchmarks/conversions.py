@@ -1,0 +1,108 @@
+"""What it costs the node, besides the model, to turn a message into the model's input and its output into a message."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image as Picture
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from framepred_ros.image_messages import image_from_rgb, rgb_from_image
+from framepred_ros.predictor import FramePredictor
+
+REPEATS = 200
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Milliseconds of CPU of one conversion, medians: ours and the plain way."""
+
+    name: str
+    ours: float
+    plain: float
+
+
+class RecordedImaging:
+    """An `Imaging` that remembers how it last made frames of pictures.
+
+    Attributes:
+        pictures: the model's decoded output, float32 (N, 3, h, w) in 0..255.
+        repeat: makes the same frames again.
+    """
+
+    def __init__(self, imaging):
+        self.load = imaging.load
+        self._imaging = imaging
+
+    def show(self, pictures, *arguments):
+        """See `framepred_ros.imaging.Imaging`."""
+        self.pictures, self.repeat = pictures, partial(self._imaging.show, pictures, *arguments)
+        return self.repeat()
+
+    def composite(self, frames, future, *arguments):
+        """See `framepred_ros.imaging.Imaging`."""
+        self.pictures, self.repeat = future, partial(self._imaging.composite, frames, future, *arguments)
+        return self.repeat()
+
+
+def measure_conversions(frame: np.ndarray, instruction: str, checkpoint: Path) -> list[Conversion]:
+    """Times each conversion of a frame, RGB uint8 (H, W, 3), on one thread, beside the plain way.
+
+    The plain way goes through Python lists between message and picture, and between picture and model's input and
+    output through diffusers' image processor and PIL, which redraws the whole frame: no mask, no filter, no blending.
+    """
+    predictor = FramePredictor.from_pretrained(checkpoint, device="cpu", engine="fast")
+    predictor.imaging = recorded = RecordedImaging(predictor.imaging)
+    future = predictor.predict(frame, instruction)
+    message, (height, width) = image_from_rgb(frame, Header()), predictor.info.resolution
+    processor = VaeImageProcessor(resample="bilinear")
+    decoded = recorded.pictures / 127.5 - 1
+
+    def load() -> torch.Tensor:
+        return recorded.load([frame], (height, width)).float() / 127.5 - 1
+
+    def plain_show() -> np.ndarray:
+        return np.asarray(processor.postprocess(decoded)[0].resize(frame.shape[1::-1]))
+
+    pairs = {
+        "message to picture": (lambda: rgb_from_image(message), lambda: _plain_picture(message)),
+        "picture to the model's input": (load, lambda: processor.preprocess(Picture.fromarray(frame), height, width)),
+        "the model's output to picture": (recorded.repeat, plain_show),
+        "picture to message": (lambda: image_from_rgb(future, Header()), lambda: _plain_message(frame)),
+    }
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    measured = [
+        Conversion(name, 1e3 * _cpu_seconds(ours, REPEATS), 1e3 * _cpu_seconds(plain, REPEATS // 20))
+        for name, (ours, plain) in pairs.items()
+    ]
+    torch.set_num_threads(threads)
+    total = Conversion("together", *(sum(getattr(each, which) for each in measured) for which in ("ours", "plain")))
+    return [*measured, total]
+
+
+def _plain_picture(message: Image) -> np.ndarray:
+    return np.array(list(message.data), np.uint8).reshape(message.height, message.width, 3)
+
+
+def _plain_message(frame: np.ndarray) -> Image:
+    height, width = frame.shape[:2]
+    return Image(height=height, width=width, encoding="rgb8", step=3 * width, data=frame.ravel().tolist())
+
+
+def _cpu_seconds(work: Callable[[], object], repeats: int) -> float:
+    seconds = []
+    for _ in range(repeats):
+        started = time.process_time()
+        work()
+        seconds.append(time.process_time() - started)
+    return statistics.median(seconds)
