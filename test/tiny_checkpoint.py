@@ -58,10 +58,13 @@ def make_tiny_checkpoint(
     return _save(pipeline, folder, CheckpointInfo(**(settings | info)))
 
 
-def make_tiny_full_checkpoint(folder: Path, *, seed=0, with_info=False, scheduler=None, in_channels=8, **info) -> Path:
+def make_tiny_full_checkpoint(
+    folder: Path, *, seed=0, with_info=False, scheduler=None, in_channels=8, levels=2, **info
+) -> Path:
     """Saves a tiny checkpoint of the full size's layout: AutoencoderKL, four-channel latents, no framepred.json.
 
     Args:
+        levels: resolutions of the UNet; only the finest has attention.
         in_channels: of the UNet; 4 is Stable Diffusion's.
         with_info: also write framepred.json, with `info` as fields of CheckpointInfo.
         scheduler: replaces the small size's scheduler.
@@ -81,9 +84,9 @@ def make_tiny_full_checkpoint(folder: Path, *, seed=0, with_info=False, schedule
         sample_size=8,
         in_channels=in_channels,
         out_channels=4,
-        block_out_channels=(16, 16),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(16,) * levels,
+        down_block_types=("CrossAttnDownBlock2D", *["DownBlock2D"] * (levels - 1)),
+        up_block_types=(*["UpBlock2D"] * (levels - 1), "CrossAttnUpBlock2D"),
         layers_per_block=1,
         attention_head_dim=2,
         cross_attention_dim=text_size.hidden,

@@ -6,7 +6,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from tiny_checkpoint import make_tiny_checkpoint
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from benchmarks import full_size
+from benchmarks import full_size, prediction
 from benchmarks.floor import Floor
 from benchmarks.prediction import Result, main, read_pairs, report
 from benchmarks.stages import STAGES, Timing
@@ -33,6 +33,7 @@ def tiny_full_size(monkeypatch):
 def test_every_path_is_measured_on_the_same_weights(tmp_path, capsys, monkeypatch, tiny_full_size):
     pytest.importorskip("openvino")
     monkeypatch.setattr(sampling, "OPENVINO_PARAMETERS", range(10**9))
+    monkeypatch.setattr(prediction, "SCALES", (0.6, 1.0))
     checkpoint = make_tiny_checkpoint(tmp_path / "checkpoint")
     options = ["--full-size", "--calls=1", "--pairs=1", f"--out={tmp_path / 'out'}"]
     assert main(["--checkpoint", str(checkpoint), *options]) == 0

@@ -32,7 +32,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_a_node_compiles_nothing_after_it_has_opened_the_model_and_predicts_what_the_fast_engine_does(tmp_path):
-    folder = make_tiny_full_checkpoint(tmp_path / "checkpoint", guidance_scale=4.0, image_guidance_scale=1.5)
+    folder = make_tiny_full_checkpoint(tmp_path / "checkpoint", levels=1, guidance_scale=4.0, image_guidance_scale=1.5)
     fast = FramePredictor.from_pretrained(folder, "cpu")
     compiled = open_predictor(str(folder), "cpu", "compile", 1, 0, [None, (64, 96, 3)])
     with torch.compiler.set_stance("fail_on_recompile"):

@@ -1,4 +1,6 @@
+import copy
 import os
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,25 +23,56 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory):
+    """A UNet and a cache that holds it: tracing takes seconds, so once for the tests that need no trace of their own."""
+    folder = tmp_path_factory.mktemp("traced")
+    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(folder / "checkpoint"), "cpu").unet
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
+        OpenVinoUNet(unet)
+    return SimpleNamespace(unet=unet, cache=folder / "cache")
+
+
+@pytest.fixture
+def unet(traced, cache):
+    """A UNet that is in the cache already."""
+    shutil.copytree(traced.cache, cache)
+    return copy.deepcopy(traced.unet)
+
+
+@pytest.fixture
+def traces(traced, monkeypatch):
+    """Every UNet that is traced, in order; what comes of it is the trace of `traced`, which is there already."""
+    model, traced_unets = openvino.Core().read_model(next(traced.cache.iterdir()) / openvino_unet.MODEL), []
+
+    def trace(unet, _):
+        traced_unets.append(unet)
+        return model.clone()
+
+    monkeypatch.setattr(openvino_unet, "_trace", trace)
+    return traced_unets
+
+
 def make_images() -> list[np.ndarray]:
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     return [noise[0], np.repeat(noise[1], 2, axis=1)]
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_it_predicts_what_pytorch_does(tmp_path, steps):
-    for folder in (
-        make_tiny_checkpoint(tmp_path / "small", one_step_noise=False, difference_channels=3),
-        make_tiny_full_checkpoint(tmp_path / "full", guidance_scale=4.0, image_guidance_scale=1.5),
-    ):
-        torch_engine, engine = (FramePredictor.from_pretrained(folder, "cpu", engine=e) for e in ("fast", "openvino"))
+@pytest.mark.parametrize("size", ["small", "full"])
+def test_it_predicts_what_pytorch_does(tmp_path, size):
+    if size == "small":
+        folder = make_tiny_checkpoint(tmp_path / size, one_step_noise=False, difference_channels=3)
+    else:
+        folder = make_tiny_full_checkpoint(tmp_path / size, guidance_scale=4.0, image_guidance_scale=1.5)
+    torch_engine, engine = (FramePredictor.from_pretrained(folder, "cpu", engine=e) for e in ("fast", "openvino"))
+    for steps in (1, 3):
         expected = torch_engine.predict_batch(make_images(), INSTRUCTIONS, steps=steps, seed=3)
         for frame, other in zip(engine.predict_batch(make_images(), INSTRUCTIONS, steps, 3), expected, strict=True):
             assert np.abs(frame.astype(int) - other).max() <= 1
 
 
-def test_other_sizes_and_batches_than_the_traced_ones_agree(tmp_path):
-    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
+def test_other_sizes_and_batches_than_the_traced_ones_agree(unet):
     compiled = OpenVinoUNet(unet)
     for batch, height, width in ((1, 8, 8), (3, 8, 8), (2, 6, 10), (1, 11, 7), (1, 8, 5)):
         sample, embeddings = torch.randn(batch, 24, height, width), torch.randn(batch, 5, 32)
@@ -48,21 +81,18 @@ def test_other_sizes_and_batches_than_the_traced_ones_agree(tmp_path):
         torch.testing.assert_close(compiled(sample, torch.tensor(500), embeddings)[0], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_the_traced_model_is_kept_by_its_weights(tmp_path, cache):
-    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
+def test_the_traced_model_is_kept_by_its_weights(unet, cache, traces):
     OpenVinoUNet(unet)
-    (folder,) = cache.iterdir()
-    traced = (folder / "unet.xml").stat().st_mtime_ns
-    OpenVinoUNet(unet)
-    assert (folder / "unet.xml").stat().st_mtime_ns == traced
+    assert not traces
     torch.nn.init.ones_(unet.conv_out.bias)
-    OpenVinoUNet(unet)
-    assert len(list(cache.iterdir())) == 2
+    for _ in range(2):
+        OpenVinoUNet(unet)
+    assert traces == [unet] and len(list(cache.iterdir())) == 2
 
 
-def test_only_the_last_used_models_are_kept(tmp_path, cache, monkeypatch):
+def test_only_the_last_used_models_are_kept(traced, cache, traces, monkeypatch):
     monkeypatch.setattr(openvino_unet, "KEPT_MODELS", 2)
-    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
+    unet = copy.deepcopy(traced.unet)
 
     def use(bias):
         torch.nn.init.constant_(unet.conv_out.bias, bias)
@@ -74,12 +104,10 @@ def test_only_the_last_used_models_are_kept(tmp_path, cache, monkeypatch):
         os.utime(folder, (0, age))  # long ago, whatever the clock's resolution
     assert use(0.0) == second
     third = use(2.0)
-    assert first < third and len(third) == 2
+    assert first < third and len(third) == 2 and len(traces) == 3
 
 
-def test_a_damaged_model_is_traced_anew(tmp_path, cache):
-    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
-    OpenVinoUNet(unet)
+def test_a_damaged_model_is_traced_anew(unet, cache):
     (folder,) = cache.iterdir()
     (folder / "unet.xml").write_text("<net")
     sample, embeddings = torch.randn(1, 24, 8, 8), torch.randn(1, 5, 32)
@@ -90,23 +118,21 @@ def test_a_damaged_model_is_traced_anew(tmp_path, cache):
         assert (folder / "unet.xml").stat().st_size > 10_000
 
 
-def test_a_cache_that_cannot_be_written_to_is_used(tmp_path, monkeypatch):
-    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
-    OpenVinoUNet(unet)
-
+def test_a_cache_that_cannot_be_written_to_is_used(unet, traces, monkeypatch):
     def refuse(*_):
         raise PermissionError("read-only")
 
     monkeypatch.setattr(os, "utime", refuse)
-    monkeypatch.setattr(openvino_unet, "_trace", refuse)
     OpenVinoUNet(unet)
+    assert not traces
 
 
-def test_without_a_place_for_it_the_model_is_traced_at_every_start(tmp_path, cache):
+def test_without_a_place_for_it_the_model_is_traced_at_every_start(traced, cache, traces):
     cache.write_text("in the way")
-    unet = FramePredictor.from_pretrained(make_tiny_checkpoint(tmp_path), "cpu").unet
-    with pytest.warns(UserWarning, match=f"cannot be kept in {cache}.*set FRAMEPRED_CACHE"):
-        compiled = OpenVinoUNet(unet)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=f"cannot be kept in {cache}.*set FRAMEPRED_CACHE"):
+            compiled = OpenVinoUNet(traced.unet)
+    assert len(traces) == 2
     assert compiled(torch.randn(1, 24, 8, 8), 500, torch.randn(1, 5, 32))[0].shape == (1, 12, 8, 8)
 
 
