@@ -25,7 +25,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory):
-    """A UNet and a cache that holds it: tracing takes seconds, so once for the tests that need no trace of their own."""
+    """Tracing takes seconds: a UNet and a cache that holds it, for the tests that need no trace of their own."""
     folder = tmp_path_factory.mktemp("traced")
     unet = FramePredictor.from_pretrained(make_tiny_checkpoint(folder / "checkpoint"), "cpu").unet
     with pytest.MonkeyPatch.context() as patch:
