@@ -44,7 +44,7 @@ def measure_floor(predictor: FramePredictor, image: np.ndarray, instruction: str
         predictor.predict(image, instruction)
     return Floor(
         operations=counter.get_total_flops(),
-        operations_per_second=_matrix_rate(predictor.device, predictor.dtype),
+        operations_per_second=matrix_rate(predictor.device, predictor.dtype),
         weight_bytes=_weight_bytes(predictor.unet) * predictor.info.steps + _weight_bytes(predictor.vae),
         bytes_per_second=_copy_rate(predictor.device),
     )
@@ -60,7 +60,8 @@ def _weight_bytes(module: torch.nn.Module) -> int:
     return sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
 
 
-def _matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating point operations per second of a large matrix product."""
     side = 8192 if device.type == "cuda" else 1536
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return 2 * side**3 / _best_seconds(lambda: a @ b, device)

@@ -5,7 +5,8 @@ python -m benchmarks.training --dataset DIR --out DIR [--recipe training/recipes
 Both train the same weights on the same samples in the same precision, in turns, in one process. The other step is
 written anew from the script's mathematics (benchmarks/reference_step.py): it reads and encodes both frames and the
 instruction in every step, in the thread that trains, and updates with AdamW as the script does. Where the recipe has
-mixed precision, the script's step takes turns in float32 too, which is what it does unless it is told otherwise.
+mixed precision, the script's step takes turns in float32 too, which is what it does unless it is told otherwise. The
+floor is what the matrix products and convolutions of our step would take at the rate of one large matrix product.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
 from rich.table import Column, Table
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from benchmarks.floor import synchronize
+from benchmarks.floor import matrix_rate, synchronize
 from benchmarks.memory import peak_memory
 from benchmarks.reference_step import reference_loss
 from training.evaluation.report import environment
@@ -48,6 +50,7 @@ from training.trainer.trainer import Trainer
 
 OURS, REFERENCE = "training.train", "diffusers' script"
 FLOAT32_REFERENCE = "diffusers' script, its default float32"
+DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass
@@ -63,6 +66,25 @@ class Result:
     def samples_per_second(self, batch_size: int) -> float:
         """From the median step, which a busy moment of the machine does not move."""
         return batch_size / statistics.median(self.seconds)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Results by the name of the step, and the floor of ours.
+
+    Attributes:
+        operations: floating point operations of the matrix products and convolutions of our step.
+        operations_per_second: measured on a large matrix product in the recipe's precision.
+    """
+
+    results: dict[str, Result]
+    operations: int
+    operations_per_second: float
+
+    @property
+    def floor(self) -> float:
+        """Seconds that our step takes at least."""
+        return self.operations / self.operations_per_second
 
 
 class ReferenceTrainer:
@@ -120,12 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parse(arguments)
     try:
         recipe = read_recipe(args.recipe, [*args.overrides, "optimization.gradient_accumulation=1"])
-        results = measure(recipe, args.dataset, args.device, args.steps, args.rounds)
+        measurement = measure(recipe, args.dataset, args.device, args.steps, args.rounds)
     except (ValueError, OSError) as error:
         print(f"benchmarks.training: {error}", file=sys.stderr)
         return 1
-    write(args.out, recipe, results)
-    Console().print(table(recipe, results))
+    write(args.out, recipe, measurement)
+    Console().print(table(recipe, measurement))
     return 0
 
 
@@ -141,7 +163,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int) -> dict[str, Result]:
+def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int) -> Measurement:
     """Times the steps in turns; the first step of each does not count."""
     if recipe.run.cpu_threads is not None:
         torch.set_num_threads(recipe.run.cpu_threads)
@@ -169,7 +191,10 @@ def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int)
                 functions[which](number)
                 synchronize(accelerator.device)
                 results[names[which]].seconds.append(clock() - started)
-    return results
+        with FlopCounterMode(display=False) as counter:
+            functions[0](rounds * steps)
+    rate = matrix_rate(accelerator.device, DTYPES[recipe.run.mixed_precision])
+    return Measurement(results, counter.get_total_flops(), rate)
 
 
 def _step_function(
@@ -182,19 +207,21 @@ def _step_function(
     return lambda number: trainer.train_step()
 
 
-def write(out: Path, recipe: Recipe, results: dict[str, Result]) -> None:
+def write(out: Path, recipe: Recipe, measurement: Measurement) -> None:
     """Writes training.json and training.png."""
     out.mkdir(parents=True, exist_ok=True)
     facts = environment("cuda" if torch.cuda.is_available() else "cpu") | {"load_average": os.getloadavg()}
     content = {"environment": facts, "recipe": to_dict(recipe)}
-    content["results"] = {name: asdict(result) for name, result in results.items()}
+    content |= asdict(measurement) | {"floor_seconds": measurement.floor}
     (out / "training.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    size = recipe.optimization.batch_size
+    size, results = recipe.optimization.batch_size, measurement.results
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     speed, memory = figure.subplots(1, 2, sharey=True)
     names, colours = list(results), ("tab:blue", "tab:gray", "lightgray")[: len(results)]
     bars = speed.barh(names, [result.samples_per_second(size) for result in results.values()], color=colours)
     speed.bar_label(bars, fmt="%.1f", padding=3)
+    speed.axvline(size / measurement.floor, color="black", linestyle=":", label="floor of its arithmetic")
+    speed.legend(fontsize="small")
     speed.set(xlabel="samples per second", title=f"{recipe.name}, batch {size}, {recipe.run.mixed_precision}")
     bars = memory.barh(names, [result.memory / 2**20 for result in results.values()], color=colours)
     memory.bar_label(bars, fmt="%.0f", padding=3)
@@ -205,15 +232,18 @@ def write(out: Path, recipe: Recipe, results: dict[str, Result]) -> None:
     figure.savefig(out / "training.png", dpi=110)
 
 
-def table(recipe: Recipe, results: dict[str, Result]) -> Table:
+def table(recipe: Recipe, measurement: Measurement) -> Table:
     """The results for the terminal."""
-    size = recipe.optimization.batch_size
+    size, results = recipe.optimization.batch_size, measurement.results
     columns = (Column(name, justify="right") for name in ("samples/s", "x script", "MiB"))
     rows = Table("step", *columns, title=f"{recipe.name}, batch {size}, {recipe.run.mixed_precision}")
     script = results[REFERENCE].samples_per_second(size)
     for name, result in results.items():
         speed = result.samples_per_second(size)
         rows.add_row(name, f"{speed:.1f}", f"{speed / script:.2f}", f"{result.memory / 2**20:,.0f}")
+    most = size / measurement.floor
+    rows.add_section()
+    rows.add_row(f"floor of {OURS}'s arithmetic", f"{most:.1f}", f"{most / script:.2f}")
     return rows
 
 

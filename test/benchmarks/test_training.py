@@ -25,8 +25,10 @@ def test_every_step_is_timed_and_reported(tmp_path, precision, names, any_precis
     command = ["--recipe", str(RECIPES / "smoke.yaml"), "--dataset", str(dataset), "--device", "cpu"]
     command += ["--steps", "2", "--rounds", "1", "--out", str(tmp_path / "out"), f"run.mixed_precision={precision}"]
     assert main(command) == 0
-    results = json.loads((tmp_path / "out" / "training.json").read_text())["results"]
+    content = json.loads((tmp_path / "out" / "training.json").read_text())
+    results = content["results"]
     assert list(results) == names
     for name in names:
         assert len(results[name]["seconds"]) == 2 and results[name]["memory"] > 0
+    assert 0 < content["floor_seconds"] < min(results[OURS]["seconds"])
     assert cv2.imread(str(tmp_path / "out" / "training.png")) is not None
