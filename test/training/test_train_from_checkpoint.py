@@ -57,6 +57,8 @@ def test_fine_tuning_starts_with_what_the_checkpoint_predicts(dataset, other_tas
     assert (tuned / "tokenizer" / "tokenizer.json").read_text() == (
         other_task / "tokenizer" / "tokenizer.json"
     ).read_text()
+    assert f"trained on from `{other_task}`" in (tuned / "README.md").read_text()
+    assert "trained from scratch" in (other_task / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

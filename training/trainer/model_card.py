@@ -78,7 +78,8 @@ def _header(model: Model) -> str:
 
 def _origin(model: Model) -> str:
     if isinstance(model, SmallModel):
-        return "An InstructPix2Pix model in diffusers' layout with a linear\npatch autoencoder, trained from scratch"
+        start = f"trained on from `{model.weights}`" if model.weights else "trained from scratch"
+        return f"An InstructPix2Pix model in diffusers' layout with a linear\npatch autoencoder, {start}"
     if isinstance(model, DistilledModel):
         return f"Distilled from `{model.weights}` into {model.steps} sampling steps\nwithout guidance"
     how = "with low-rank adapters, merged into the UNet" if model.lora else "the whole UNet"
