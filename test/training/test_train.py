@@ -72,7 +72,8 @@ def test_run_writes_a_checkpoint_with_its_story(finished, dataset):
     assert "seed 0, 12 steps of\n4 pairs on each process" in card and "| slide_left | 2 |" in card
     suffixes = {path.suffix for path in checkpoint.rglob("*") if path.is_file()}
     assert suffixes == {".json", ".safetensors", ".md", ".png"}
-    assert {path.name for path in (finished / "validation").iterdir()} == {"step_000006.png", "step_000012.png"}
+    pictures = {"step_000006.png", "step_000012.png", "scores.png"}
+    assert {path.name for path in (finished / "validation").iterdir()} == pictures | {"scores.jsonl"}
     assert (finished / "loss.png").stat().st_size > 1000 and (finished / "recipe.yaml").is_file()
     assert list((finished / "tensorboard").iterdir())
     assert not [path for path in finished.rglob(".*") if path.suffix in (".tmp", ".old")]

@@ -25,6 +25,7 @@ from training.evaluation.scores import summarize
 from training.trainer.learner import Learner
 from training.trainer.model_card import format_summary, model_card
 from training.trainer.recipe import Recipe, to_dict
+from training.trainer.validation_log import log_validation
 
 CHECKPOINT, BEST = "checkpoint", "checkpoint-best"
 BATCH_SIZE = 8
@@ -51,7 +52,7 @@ class Validation:
     device: str
 
     def run(self, weights: dict[str, torch.Tensor], step: int) -> dict[str, Any]:
-        """Writes `checkpoint/`, `validation/step_*.png` and, if it scores best so far, `checkpoint-best/`.
+        """Writes `checkpoint/`, `validation/` and, if it scores best so far, `checkpoint-best/`.
 
         Returns the measured summary (`training.evaluation.scores.summarize`).
         """
@@ -65,6 +66,7 @@ class Validation:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         self._keep_best(summary)
+        log_validation(self.output, step, summary)
         tqdm.write(f"step {step}\n{format_summary(summary)}")
         return summary
 
