@@ -25,6 +25,7 @@ def pause(tester, on):
 def test_a_prediction_on_demand_needs_an_instruction_and_a_frame_and_says_so(node, tester):
     camera = Camera(tester)
     camera.wait_for_node()
+    tester.wait_for_state("predictor", "active")  # it has its topics a moment before
     answer = demand(tester)
     assert not answer.success and "there is no instruction" in answer.message
     words = tester.create_publisher(String, "instruction", 1)
