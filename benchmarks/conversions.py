@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image as Picture
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from tqdm import tqdm
 
 from framepred_ros.image_messages import image_from_rgb, rgb_from_image
 from framepred_ros.predictor import FramePredictor
 
-REPEATS = 200
+REPEATS = 60
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,28 @@ class RecordedImaging:
         return self.repeat()
 
 
-def measure_conversions(frame: np.ndarray, instruction: str, checkpoint: Path) -> list[Conversion]:
+def mean_conversions(frames: Sequence[tuple[np.ndarray, str]], checkpoint: Path) -> list[Conversion]:
+    """The means of `measure_conversions` over several frames with their instructions."""
+    predictor = FramePredictor.from_pretrained(checkpoint, device="cpu", engine="fast")
+    measured = [
+        measure_conversions(frame, instruction, predictor) for frame, instruction in tqdm(frames, "conversions")
+    ]
+    return [
+        Conversion(same[0].name, *(statistics.mean(getattr(each, way) for each in same) for way in ("ours", "plain")))
+        for same in zip(*measured, strict=True)
+    ]
+
+
+def measure_conversions(frame: np.ndarray, instruction: str, predictor: FramePredictor) -> list[Conversion]:
     """Times each conversion of a frame, RGB uint8 (H, W, 3), on one thread, beside the plain way.
 
     The plain way goes through Python lists between message and picture, and between picture and model's input and
     output through diffusers' image processor and PIL, which redraws the whole frame: no mask, no filter, no blending.
     """
-    predictor = FramePredictor.from_pretrained(checkpoint, device="cpu", engine="fast")
-    predictor.imaging = recorded = RecordedImaging(predictor.imaging)
+    imaging = predictor.imaging
+    predictor.imaging = recorded = RecordedImaging(imaging)
     future = predictor.predict(frame, instruction)
+    predictor.imaging = imaging
     message, (height, width) = image_from_rgb(frame, Header()), predictor.info.resolution
     processor = VaeImageProcessor(resample="bilinear")
     decoded = recorded.pictures / 127.5 - 1
@@ -79,13 +94,15 @@ def measure_conversions(frame: np.ndarray, instruction: str, checkpoint: Path) -
         "the model's output to picture": (recorded.repeat, plain_show),
         "picture to message": (lambda: image_from_rgb(future, Header()), lambda: _plain_message(frame)),
     }
-    threads = torch.get_num_threads()
+    threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     measured = [
-        Conversion(name, 1e3 * _cpu_seconds(ours, REPEATS), 1e3 * _cpu_seconds(plain, REPEATS // 20))
+        Conversion(name, 1e3 * _cpu_seconds(ours, REPEATS), 1e3 * _cpu_seconds(plain, 3))
         for name, (ours, plain) in pairs.items()
     ]
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
     total = Conversion("together", *(sum(getattr(each, which) for each in measured) for which in ("ours", "plain")))
     return [*measured, total]
 

@@ -22,19 +22,20 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.conversions import Conversion, measure_conversions
+from benchmarks.conversions import Conversion, mean_conversions
 from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, Watch, measure_live
 from benchmarks.shipped import shipped_episodes
 from framepred_ros.checkpoint import shipped_checkpoint
 from training.evaluation.report import environment
 
+FRAMES_PER_EPISODE = 5
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 the node did not come up."""
     args = _parse(arguments)
-    episode, checkpoint = shipped_episodes()[0], args.checkpoint or shipped_checkpoint()
-    frame = cv2.resize(episode.frames[len(episode.frames) // 2], (WIDTH, HEIGHT))
-    conversions = measure_conversions(frame, episode.instruction, checkpoint)
+    frames = [(cv2.resize(frame, (WIDTH, HEIGHT)), instruction) for frame, instruction in evenly_drawn_frames()]
+    conversions = mean_conversions(frames, args.checkpoint or shipped_checkpoint())
     try:
         live = measure_live(args.seconds, str(args.checkpoint or ""), args.engine)
     except TimeoutError as error:
@@ -57,6 +58,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", default="auto", help="the node's parameter of that name")
     parser.add_argument("--out", type=Path, required=True, help="folder for node.json and node.png")
     return parser.parse_args(arguments)
+
+
+def evenly_drawn_frames() -> list[tuple[np.ndarray, str]]:
+    """Frames, RGB uint8 (H, W, 3), of the shipped episodes from start to end, and their instructions."""
+    return [
+        (episode.frames[index], episode.instruction)
+        for episode in shipped_episodes()
+        for index in np.linspace(0, len(episode.frames) - 1, FRAMES_PER_EPISODE).astype(int)
+    ]
 
 
 def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live: Live) -> None:

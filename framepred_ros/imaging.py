@@ -46,20 +46,18 @@ class HostImaging:
 
     def show(self, pictures, sizes):
         """See `Imaging.show`."""
-        resized = map(resize_frame, _arrays(pictures), sizes)
+        resized = map(resize_frame, map(np.ascontiguousarray, _views(pictures)), sizes)
         return [compositing.to_uint8(picture) for picture in resized]
 
     def composite(self, frames, future, before, after, options):
         """See `Imaging.composite`."""
         results = []
-        for frame, *pictures in zip(frames, _arrays(future), _arrays(before), _arrays(after), strict=True):
-            future_picture, before_picture, after_picture = pictures
-            mask = compositing.motion_mask(before_picture, after_picture, options)
-            size = frame.shape[:2]
+        for frame, planes, *views in zip(frames, future.numpy(), *map(_views, (before, after)), strict=True):
+            mask = compositing.motion_mask(*views, options)
             # Whole levels from here on: OpenCV filters, resizes and blends bytes several times as fast as floats.
-            smooth = compositing.denoise(compositing.to_uint8(future_picture), mask, options)
-            resized = resize_frame(smooth, size)
-            results.append(compositing.composite(frame, resized, resize_frame(mask, size)))
+            picture = cv2.merge([compositing.to_uint8(plane) for plane in planes])
+            resized = resize_frame(compositing.denoise(picture, mask, options), frame.shape[:2])
+            results.append(compositing.composite(frame, resized, resize_frame(mask, frame.shape[:2])))
         return results
 
 
@@ -91,9 +89,9 @@ class DeviceImaging:
         return torch.tensor(frame, device=self._device).permute(2, 0, 1)
 
 
-def _arrays(pictures: torch.Tensor) -> np.ndarray:
-    """float32 (N, h, w, 3) of float32 (N, 3, h, w)."""
-    return np.stack([cv2.merge(list(picture)) for picture in pictures.numpy()])
+def _views(pictures: torch.Tensor) -> np.ndarray:
+    """float32 (N, h, w, 3), views of float32 (N, 3, h, w)."""
+    return pictures.permute(0, 2, 3, 1).numpy()
 
 
 def _download(frame: torch.Tensor) -> np.ndarray:

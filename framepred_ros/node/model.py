@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from framepred_ros.node.lean_imports import hidden, unneeded_packages
@@ -30,7 +31,8 @@ def open_predictor(
     Args:
         checkpoint: folder or hub id; empty: the one that ships with the package.
         device, engine: as `FramePredictor.from_pretrained` takes them.
-        cpu_threads: threads that torch uses when this thread predicts; 0: as many as it likes, but one core stays free.
+        cpu_threads: threads that torch and OpenCV use when this thread predicts; 0: as many as torch likes, but one
+            core stays free.
         cpu_niceness: by how much this thread, and those that torch starts for it, give way to others, 0 to 19.
         frame_shapes: (height, width, 3) of each camera's frames, None where not known; they go through in one batch
             and, where the engine compiles, in every smaller one.
@@ -50,6 +52,7 @@ def open_predictor(
         _lower_priority(cpu_niceness)
         default = _default_cpu_threads()  # asked before it can change
         torch.set_num_threads(cpu_threads or default)
+        cv2.setNumThreads(torch.get_num_threads())  # of the whole process
         predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine)
     pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
     # Compiling is for one size of a batch, and not every camera has a new frame every time.

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 
+import cv2
 import pytest
 import torch
 
@@ -12,17 +13,18 @@ from framepred_ros.node.model import open_predictor
 
 @pytest.mark.parametrize(("cpu_threads", "possible"), [(3, {3}), (0, {1, *range(1, len(os.sched_getaffinity(0)))})])
 def test_the_thread_that_opens_the_model_computes_with_as_many_threads_as_asked(tiny_checkpoint, cpu_threads, possible):
-    before, seen = torch.get_num_threads(), []
+    before, seen = (torch.get_num_threads(), cv2.getNumThreads()), []
 
     def work():
         open_predictor(str(tiny_checkpoint), "cpu", "fast", cpu_threads, 0, [None])
-        seen.append(torch.get_num_threads())
+        seen.extend((torch.get_num_threads(), cv2.getNumThreads()))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    torch.set_num_threads(before)
-    assert len(seen) == 1 and seen[0] in possible
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
+    assert len(seen) == 2 and seen[0] == seen[1] and seen[0] in possible
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
