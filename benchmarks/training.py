@@ -221,7 +221,7 @@ def write(out: Path, recipe: Recipe, measurement: Measurement) -> None:
     bars = speed.barh(names, [result.samples_per_second(size) for result in results.values()], color=colours)
     speed.bar_label(bars, fmt="%.1f", padding=3)
     speed.axvline(size / measurement.floor, color="black", linestyle=":", label="floor of its arithmetic")
-    speed.legend(fontsize="small")
+    speed.legend(fontsize="small", loc="lower right")
     speed.set(xlabel="samples per second", title=f"{recipe.name}, batch {size}, {recipe.run.mixed_precision}")
     bars = memory.barh(names, [result.memory / 2**20 for result in results.values()], color=colours)
     memory.bar_label(bars, fmt="%.0f", padding=3)
