@@ -85,10 +85,8 @@ def motion_mask(current: np.ndarray, predicted: np.ndarray, options: Compositing
 
 def moving_box(mask: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns of the smallest rectangle that holds all of a mask's (H, W) values above 0; may be empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return slice(0, 0), slice(0, 0)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    left, top, width, height = cv2.boundingRect((mask > 0).view(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
 
 
 def denoise(predicted: np.ndarray, mask: np.ndarray, options: Compositing) -> np.ndarray:
