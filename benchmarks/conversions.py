@@ -82,15 +82,15 @@ def measure_conversions(frame: np.ndarray, instruction: str, predictor: FramePre
     processor = VaeImageProcessor(resample="bilinear")
     decoded = recorded.pictures / 127.5 - 1
 
-    def load() -> torch.Tensor:
-        return recorded.load([frame], (height, width)).float() / 127.5 - 1
-
     def plain_show() -> np.ndarray:
         return np.asarray(processor.postprocess(decoded)[0].resize(frame.shape[1::-1]))
 
     pairs = {
         "message to picture": (lambda: rgb_from_image(message), lambda: _plain_picture(message)),
-        "picture to the model's input": (load, lambda: processor.preprocess(Picture.fromarray(frame), height, width)),
+        "picture to the model's input": (
+            lambda: predictor._pixels([frame]),
+            lambda: processor.preprocess(Picture.fromarray(frame), height, width),
+        ),
         "the model's output to picture": (recorded.repeat, plain_show),
         "picture to message": (lambda: image_from_rgb(future, Header()), lambda: _plain_message(frame)),
     }

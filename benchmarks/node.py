@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.conversions import Conversion, mean_conversions
 from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, Watch, measure_live
-from benchmarks.shipped import shipped_episodes
+from benchmarks.prediction import read_pairs
 from framepred_ros.checkpoint import shipped_checkpoint
 from training.evaluation.report import environment
 
@@ -34,7 +34,8 @@ FRAMES_PER_EPISODE = 5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 the node did not come up."""
     args = _parse(arguments)
-    frames = [(cv2.resize(frame, (WIDTH, HEIGHT)), instruction) for frame, instruction in evenly_drawn_frames()]
+    pairs = read_pairs(horizon=0, per_task=FRAMES_PER_EPISODE)
+    frames = [(cv2.resize(pair.current, (WIDTH, HEIGHT)), pair.instruction) for pair in pairs]
     conversions = mean_conversions(frames, args.checkpoint or shipped_checkpoint())
     try:
         live = measure_live(args.seconds, str(args.checkpoint or ""), args.engine)
@@ -58,15 +59,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", default="auto", help="the node's parameter of that name")
     parser.add_argument("--out", type=Path, required=True, help="folder for node.json and node.png")
     return parser.parse_args(arguments)
-
-
-def evenly_drawn_frames() -> list[tuple[np.ndarray, str]]:
-    """Frames, RGB uint8 (H, W, 3), of the shipped episodes from start to end, and their instructions."""
-    return [
-        (episode.frames[index], episode.instruction)
-        for episode in shipped_episodes()
-        for index in np.linspace(0, len(episode.frames) - 1, FRAMES_PER_EPISODE).astype(int)
-    ]
 
 
 def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live: Live) -> None:

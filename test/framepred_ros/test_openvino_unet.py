@@ -82,8 +82,10 @@ def test_other_sizes_and_batches_than_the_traced_ones_agree(unet):
 
 
 def test_the_traced_model_is_kept_by_its_weights(unet, cache, traces):
+    (folder,) = cache.iterdir()
+    before = (folder / "unet.xml").stat().st_mtime_ns
     OpenVinoUNet(unet)
-    assert not traces
+    assert (folder / "unet.xml").stat().st_mtime_ns == before and not traces
     torch.nn.init.ones_(unet.conv_out.bias)
     for _ in range(2):
         OpenVinoUNet(unet)
