@@ -15,7 +15,7 @@ def files(pattern: str) -> list[str]:
 
 setup(
     name=PACKAGE,
-    version="0.1.0",
+    version="0.2.0",
     description="Predicts the frame a robot camera will show 50 steps from now",
     license="Apache-2.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
@@ -81,9 +81,9 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            f"predictor_node = {PACKAGE}.predictor_node:main",
-            f"predictor_supervisor = {PACKAGE}.predictor_supervisor:main",
-            f"camera_node = {PACKAGE}.camera_node:main",
+            f"predictor_node = {PACKAGE}.node.predictor_node:main",
+            f"predictor_supervisor = {PACKAGE}.node.supervisor:main",
+            f"camera_node = {PACKAGE}.replay.camera_node:main",
             f"framepred = {PACKAGE}.cli:main",
         ]
     },

@@ -18,8 +18,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tqdm import tqdm
 
-from framepred_ros.image_messages import image_from_rgb, rgb_from_image
-from framepred_ros.predictor import FramePredictor
+from framepred_ros.prediction.predictor import FramePredictor
+from framepred_ros.ros.image_messages import image_from_rgb, rgb_from_image
 
 REPEATS = 60
 
@@ -46,12 +46,12 @@ class RecordedImaging:
         self._imaging = imaging
 
     def show(self, pictures, *arguments):
-        """See `framepred_ros.imaging.Imaging`."""
+        """See `framepred_ros.prediction.imaging.Imaging`."""
         self.pictures, self.repeat = pictures, partial(self._imaging.show, pictures, *arguments)
         return self.repeat()
 
     def composite(self, frames, future, *arguments):
-        """See `framepred_ros.imaging.Imaging`."""
+        """See `framepred_ros.prediction.imaging.Imaging`."""
         self.pictures, self.repeat = future, partial(self._imaging.composite, frames, future, *arguments)
         return self.repeat()
 

@@ -30,10 +30,10 @@ from std_msgs.msg import Header, String
 from tqdm import tqdm
 
 from benchmarks.rig import Rig
-from framepred_ros.checkpoint import shipped_checkpoint, write_text_atomically
 from framepred_ros.demo.processes import ChildProcess
-from framepred_ros.image_messages import BYTES_PER_PIXEL, image_from_rgb
-from framepred_ros.transport import free_domain_id, local_environment
+from framepred_ros.prediction.checkpoint import shipped_checkpoint, write_text_atomically
+from framepred_ros.ros.image_messages import BYTES_PER_PIXEL, image_from_rgb
+from framepred_ros.ros.local_network import free_domain_id, local_environment
 
 STATES = {"unconfigured": (), "inactive": ("configure",), "active": ("configure", "activate")}
 SIZES = ((96, 128), (240, 320), (64, 64), (480, 640), (101, 77))
@@ -164,7 +164,7 @@ def kill_and_restart(rig: Rig) -> Outcome:
 
 def kill_under_supervisor(rig: Rig) -> Outcome:
     """SIGKILL for a node whose supervisor starts it again; the remark says how soon that predicts."""
-    with rig.start(module="framepred_ros.predictor_supervisor") as supervisor:
+    with rig.start(module="framepred_ros.node.supervisor") as supervisor:
         rig.predicts(supervisor)
         (node,) = psutil.Process(supervisor.pid).children()
         node.kill()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from benchmarks.result import Result
 from benchmarks.stages import STAGES
-
-if TYPE_CHECKING:
-    from benchmarks.prediction import Result
 
 AXES = {"steps": "sampling steps", "cameras": "cameras in one batch", "megapixels": "model's resolution, megapixels"}
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from framepred_ros.predictor import FramePredictor
+from framepred_ros.prediction.predictor import FramePredictor
 
 _REPEATS = 5
 

@@ -8,9 +8,9 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from framepred_ros.checkpoint import CheckpointInfo
-from framepred_ros.compositing import Compositing
-from framepred_ros.predictor import FramePredictor
+from framepred_ros.prediction.checkpoint import CheckpointInfo
+from framepred_ros.prediction.compositing import Compositing
+from framepred_ros.prediction.predictor import FramePredictor
 from training.small.model import build_scheduler
 
 RESOLUTION = (256, 256)

@@ -26,8 +26,8 @@ from tqdm import tqdm
 
 from benchmarks.shipped import ShippedEpisode, shipped_episodes
 from framepred_ros.demo.processes import ChildProcess
-from framepred_ros.image_messages import image_from_rgb
-from framepred_ros.transport import free_domain_id, local_environment
+from framepred_ros.ros.image_messages import image_from_rgb
+from framepred_ros.ros.local_network import free_domain_id, local_environment
 
 WIDTH, HEIGHT, RATE = 640, 480, 30.0
 READY_TIMEOUT = 600.0  # seconds until its first prediction: some engines compile

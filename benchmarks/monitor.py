@@ -24,10 +24,9 @@ from rich.table import Table
 from tqdm import tqdm
 
 from benchmarks.monitor_picture import save_timelines
-from framepred_ros.checkpoint import resolve_checkpoint, shipped_checkpoint, write_text_atomically
-from framepred_ros.monitoring.judgement import ALERT, LEARNING, Judgement, Limits
+from framepred_ros.monitoring.judgement import ALERT, LEARNING, Judgement, Limits, MonitorScore
 from framepred_ros.monitoring.prediction_monitor import MonitorOptions, PredictionMonitor
-from framepred_ros.monitoring.scoring import MonitorScore
+from framepred_ros.prediction.checkpoint import resolve_checkpoint, shipped_checkpoint, write_text_atomically
 from training.episodes import Episode, EpisodeError, open_source
 
 GROUPS = ("learn", "normal", "disturbed")
@@ -135,7 +134,7 @@ def measure(arguments: argparse.Namespace) -> list[Timeline]:
         EpisodeError, ValueError, FileNotFoundError: episodes or checkpoint cannot be read or are too few.
     """
     checkpoint = resolve_checkpoint(arguments.checkpoint or shipped_checkpoint())
-    from framepred_ros.predictor import FramePredictor  # torch: only for good arguments
+    from framepred_ros.prediction.predictor import FramePredictor  # torch: only for good arguments
 
     predictor = FramePredictor.from_pretrained(checkpoint, device=arguments.device)
     options = MonitorOptions(horizon=predictor.horizon * (predictor.step_duration or STEP_DURATION))

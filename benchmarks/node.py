@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.conversions import Conversion, mean_conversions
 from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, Watch, measure_live
 from benchmarks.prediction import read_pairs
-from framepred_ros.checkpoint import shipped_checkpoint
+from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from training.evaluation.report import environment
 
 FRAMES_PER_EPISODE = 5

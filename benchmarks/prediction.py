@@ -28,12 +28,13 @@ from benchmarks.figures import draw
 from benchmarks.floor import Floor, measure_floor
 from benchmarks.full_size import full_size_predictor
 from benchmarks.memory import peak_memory
+from benchmarks.result import Result
 from benchmarks.shipped import shipped_episodes
-from benchmarks.stages import STAGES, Timing, time_predictor
-from framepred_ros.checkpoint import shipped_checkpoint
+from benchmarks.stages import STAGES, time_predictor
 from framepred_ros.metrics import psnr, ssim
-from framepred_ros.predictor import FramePredictor
-from framepred_ros.sampling import resolve_engine
+from framepred_ros.prediction.checkpoint import shipped_checkpoint
+from framepred_ros.prediction.predictor import FramePredictor
+from framepred_ros.prediction.sampling import resolve_engine
 from training.evaluation.report import environment
 
 STOCK_STEPS, STOCK_GUIDANCE, STOCK_IMAGE_GUIDANCE = 100, 7.5, 1.5  # defaults of the pipeline's `__call__`
@@ -50,20 +51,6 @@ class Pair:
     current: np.ndarray
     instruction: str
     future: np.ndarray
-
-
-@dataclass(frozen=True)
-class Result:
-    """One way to run one model. Memory is the process's (or the GPU's) peak in bytes; scores are means over pairs."""
-
-    model: str
-    path: str
-    steps: int
-    guided: bool
-    timing: Timing
-    memory: int
-    ssim: float | None
-    psnr: float | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

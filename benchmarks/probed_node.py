@@ -1,4 +1,4 @@
-"""A predictor node that notes how late its executor is, run as `framepred_ros.predictor_node` is.
+"""A predictor node that notes how late its executor is, run as `framepred_ros.node.predictor_node` is.
 
 python -m benchmarks.probed_node --ros-args -p probe_file:=FILE ...
 
@@ -15,7 +15,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.timer import TimerInfo
 
-from framepred_ros.predictor_node import PredictorNode, main
+from framepred_ros.node.predictor_node import PredictorNode, main
 
 PERIOD = 0.02  # seconds
 

@@ -20,7 +20,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
 from framepred_ros.demo.processes import ChildProcess
-from framepred_ros.image_messages import image_from_rgb
+from framepred_ros.ros.image_messages import image_from_rgb
 
 INSTRUCTION = "hit the block with the hammer"
 RETRY_PERIOD = 30.0  # seconds
@@ -58,7 +58,7 @@ class Rig:
         rclpy.try_shutdown(context=self._context)
 
     def start(
-        self, remap: tuple[str, ...] = (), module: str = "framepred_ros.predictor_node", **parameters: object
+        self, remap: tuple[str, ...] = (), module: str = "framepred_ros.node.predictor_node", **parameters: object
     ) -> ChildProcess:
         """Start a predictor node; it configures and activates itself unless `autostart` is given as False."""
         log = self._folder / f"node_{next(self._runs)}.log"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from framepred_ros.episode_bag import BagFrame, EpisodeBag, episodes_by_task
+from framepred_ros.replay.episode_bag import BagFrame, EpisodeBag, episodes_by_task
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from rich.table import Table
 from tqdm import tqdm
 
 from benchmarks.rig import Rig
-from framepred_ros.checkpoint import shipped_checkpoint, write_text_atomically
 from framepred_ros.demo.processes import ChildProcess
-from framepred_ros.transport import free_domain_id, local_environment
+from framepred_ros.prediction.checkpoint import shipped_checkpoint, write_text_atomically
+from framepred_ros.ros.local_network import free_domain_id, local_environment
 
 WIDTH, HEIGHT = 640, 480
 WARM_UP = 5.0  # seconds that do not count

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.floor import synchronize
-from framepred_ros.predictor import FramePredictor
+from framepred_ros.prediction.predictor import FramePredictor
 
 STAGES = ("preprocess", "encode", "unet", "decode", "postprocess", "other")
 """Resizing and moving to the device; the autoencoder's encoder; all passes of the UNet; the autoencoder's decoder;

@@ -28,10 +28,10 @@ from tqdm import tqdm
 from benchmarks.prediction import variant
 from benchmarks.shipped import shipped_episodes
 from benchmarks.warm_start import WarmSampler
-from framepred_ros.checkpoint import shipped_checkpoint
 from framepred_ros.metrics import psnr, ssim
-from framepred_ros.predictor import FramePredictor
-from framepred_ros.streaming import LastPredictions
+from framepred_ros.node.unchanged_frames import LastPredictions
+from framepred_ros.prediction.checkpoint import shipped_checkpoint
+from framepred_ros.prediction.predictor import FramePredictor
 from training.evaluation.report import environment
 
 THRESHOLDS = (0, 1, 2, 3, 4, 8, 16)

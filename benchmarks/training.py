@@ -41,11 +41,11 @@ from benchmarks.floor import matrix_rate, synchronize
 from benchmarks.memory import peak_memory
 from benchmarks.reference_step import reference_loss
 from training.evaluation.report import environment
+from training.runs.session import TrainingData, load_data, make_accelerator, make_learner
 from training.trainer.learner import Learner
 from training.trainer.recipe import Recipe, to_dict
 from training.trainer.recipe_file import read_recipe
 from training.trainer.sampler import Noise, Sampler
-from training.trainer.session import TrainingData, load_data, make_accelerator, make_learner
 from training.trainer.trainer import Trainer
 
 OURS, REFERENCE = "training.train", "diffusers' script"

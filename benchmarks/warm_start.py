@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from framepred_ros.guidance import is_guided
-from framepred_ros.predictor import FramePredictor, coarse_channels
-from framepred_ros.sampling import FastSampler
+from framepred_ros.prediction.guidance import is_guided
+from framepred_ros.prediction.predictor import FramePredictor, coarse_channels
+from framepred_ros.prediction.sampling import FastSampler
 
 
 class WarmSampler(FastSampler):
@@ -32,7 +32,7 @@ class WarmSampler(FastSampler):
         self._future: torch.Tensor | None = None
 
     def sample(self, pixels, instructions, steps, seed):
-        """See `framepred_ros.sampling.Sampler.sample`."""
+        """See `framepred_ros.prediction.sampling.Sampler.sample`."""
         if self._future is None:
             self._generator = torch.Generator().manual_seed(seed)
             current, latents = super().sample(pixels, instructions, steps, seed)

@@ -10,7 +10,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {
-    "FramePredictor": "framepred_ros.predictor",
+    "FramePredictor": "framepred_ros.prediction.predictor",
     "PatchAutoencoder": "framepred_ros.patch_autoencoder",
 }
 

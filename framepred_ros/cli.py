@@ -62,8 +62,8 @@ def _predict(arguments: argparse.Namespace) -> None:
     image = read_image(arguments.image)
     check_output(arguments.output)
     # Seconds of imports: only for good arguments.
-    from framepred_ros.checkpoint import shipped_checkpoint
-    from framepred_ros.predictor import FramePredictor, check_instruction
+    from framepred_ros.prediction.checkpoint import shipped_checkpoint
+    from framepred_ros.prediction.predictor import FramePredictor, check_instruction
 
     check_instruction(arguments.instruction)
     checkpoint = arguments.checkpoint or shipped_checkpoint()
@@ -77,7 +77,7 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 
 def _view(arguments: argparse.Namespace) -> None:
-    from framepred_ros.view import save_view  # needs the bag libraries, which predicting does not
+    from framepred_ros.replay.view import save_view  # needs the bag libraries, which predicting does not
 
     if not arguments.horizon > 0:
         raise ValueError(f"--horizon must be above 0 seconds, not {arguments.horizon:g}")

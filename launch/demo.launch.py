@@ -11,8 +11,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from framepred_ros.node_parameters import CAMERA_PARAMETERS
-from framepred_ros.transport import share_file
+from framepred_ros.replay.camera_parameters import CAMERA_PARAMETERS
+from framepred_ros.ros.local_network import share_file
 
 # Which episode; the rest of the camera's parameters is what makes this a demo.
 EPISODE_PARAMETERS = [spec for spec in CAMERA_PARAMETERS if spec.name in ("task", "bag", "bag_topic")]

@@ -15,8 +15,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
-from framepred_ros.node_parameters import PREDICTOR_PARAMETERS
-from framepred_ros.transport import PROFILE_VARIABLE, profile_path
+from framepred_ros.node.parameters import PREDICTOR_PARAMETERS
+from framepred_ros.ros.local_network import PROFILE_VARIABLE, profile_path
 
 TOPICS = {
     "image_topic": ("image", "Camera topic, sensor_msgs/Image; its /compressed with image_transport:=compressed"),

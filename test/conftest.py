@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from framepred_ros.transport import free_domain_id, local_environment
+from framepred_ros.ros.local_network import free_domain_id, local_environment
 
 # Before anything imports rclpy: these are read once per process. Child processes inherit them.
 os.environ.pop("ROS_DOMAIN_ID", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.dataset_index import MANIFEST_NAME, METADATA_NAME, DatasetManifest, EpisodeRecord
+from training.dataset.index import MANIFEST_NAME, METADATA_NAME, DatasetManifest, EpisodeRecord
 
 TASKS = {
     "slide_left": ("slide the square to the left", "push it left"),

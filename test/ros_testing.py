@@ -24,7 +24,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from framepred_ros.image_messages import image_from_rgb
+from framepred_ros.ros.image_messages import image_from_rgb
 
 DEADLINE = 90.0  # seconds; generous, for a busy machine with two cores
 RESEND = 3.0  # seconds
@@ -154,8 +154,8 @@ def predictor_node_here(*arguments, **parameters):
     """
     import diffusers  # noqa: F401  (before the node does, which leaves out what other tests need)
 
-    from framepred_ros.node_process import NodeExecutor
-    from framepred_ros.predictor_node import EXECUTOR_THREADS, PredictorNode
+    from framepred_ros.node.predictor_node import EXECUTOR_THREADS, PredictorNode
+    from framepred_ros.ros.process import NodeExecutor
 
     context = rclpy.Context()
     rclpy.init(context=context, args=[])

@@ -76,7 +76,7 @@ def test_the_installed_node_runs_with_the_installed_checkpoint(install_space, te
 
 
 def test_the_installed_profile_is_found(install_space):
-    code = "from framepred_ros.transport import profile_path; print(profile_path())"
+    code = "from framepred_ros.ros.local_network import profile_path; print(profile_path())"
     with installed(install_space, f'"{sys.executable}" -c "{code}"') as process:
         assert process.wait() == 0, process.output
         assert Path(process.output.strip()).is_relative_to(install_space)

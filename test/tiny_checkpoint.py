@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from framepred_ros.checkpoint import CheckpointInfo, write_checkpoint_info
-from framepred_ros.compositing import Compositing
-from framepred_ros.loading import build_pipeline
 from framepred_ros.patch_autoencoder import PatchAutoencoder
+from framepred_ros.prediction.checkpoint import CheckpointInfo, write_checkpoint_info
+from framepred_ros.prediction.compositing import Compositing
+from framepred_ros.prediction.loading import build_pipeline
 from training.small.model import (
     TextEncoderSize,
     UNetSize,

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "training" / "recipes"
 # Starting a fresh interpreter with torch and diffusers takes seconds; processes forked from this server do not.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["training.trainer.session", "training.full.learner", "training.small.learner"])
+PROCESSES.set_forkserver_preload(["training.runs.session", "training.full.learner", "training.small.learner"])
 
 TINY = (  # what makes a recipe of ours a matter of seconds
     "resolution=[64, 96]",

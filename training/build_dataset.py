@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from training.dataset.builder import BuildOptions, BuildResult, build_dataset
 from training.dataset.collection import EpisodeCollection, collect
+from training.dataset.index import DatasetError
 from training.dataset.options import EMBEDDED_FORMS, PRESETS, SPLITS_BY, TAILS, DatasetOptions
 from training.dataset.report import print_report
 from training.dataset.workers import LOCAL_RAY, WorkerError, make_runner
-from training.dataset_index import DatasetError
 from training.episodes import FORMATS, EpisodeError, SourceOptions
 
 _PROGRAM = "build_dataset"

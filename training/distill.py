@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
-from training.trainer.command import make_parser, run_command
+from training.runs.command import make_parser, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read_recipe(args: argparse.Namespace):
     """The recipe, with what it leaves to the teacher. Raises ValueError if the teacher is as fast as its student."""
-    from framepred_ros.checkpoint import read_checkpoint_info
+    from framepred_ros.prediction.checkpoint import read_checkpoint_info
     from training.distillation.teacher import check_worth, overrides_from
     from training.trainer.recipe_file import read_recipe
     from training.trainer.weights import find_weights

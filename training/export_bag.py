@@ -27,8 +27,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from tqdm import tqdm
 
+from training.dataset.stored_frames import encode_jpeg
 from training.episodes import FORMATS, Episode, EpisodeError, SourceOptions, open_source
-from training.stored_frames import encode_jpeg
 
 IMAGE_TOPIC = "/camera/image_raw/compressed"
 INSTRUCTION_TOPIC = "/instruction"

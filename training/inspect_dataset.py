@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from training.dataset.index import DatasetError, DatasetManifest, load_manifest, load_split
 from training.dataset.report import counts_table
-from training.dataset_index import DatasetError, DatasetManifest, load_manifest, load_split
 from training.inspection.checks import find_warnings, look_at_episodes
 from training.inspection.motion import Motion, measure_motion
 from training.inspection.pictures import draw_random, write_motion, write_pairs

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
-from training.trainer.command import make_parser, run_command
+from training.runs.command import make_parser, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from framepred_ros.demo.command import run_command
-from framepred_ros.episode_bag import SHIPPED_EPISODES, episodes_by_task
+from framepred_ros.replay.episode_bag import SHIPPED_EPISODES, episodes_by_task
 
 LIVE_TASKS = ("block_hammer_beat", "block_handover", "blocks_stack_easy")
 

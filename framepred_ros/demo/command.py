@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from framepred_ros.transport import free_domain_id, local_environment
+from framepred_ros.ros.local_network import free_domain_id, local_environment
 
 
 class DemoError(Exception):

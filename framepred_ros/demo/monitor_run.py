@@ -12,10 +12,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from framepred_ros.checkpoint import read_checkpoint_info, write_text_atomically
 from framepred_ros.demo.command import DemoError
 from framepred_ros.demo.recorder import Recording
 from framepred_ros.demo.run import Demo, ros_and_progress
+from framepred_ros.prediction.checkpoint import read_checkpoint_info, write_text_atomically
 
 CURVES = (("running_ssim", "running SSIM"), ("running_surprise", "surprise"))
 

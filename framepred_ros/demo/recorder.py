@@ -11,7 +11,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray
 
-from framepred_ros.image_messages import rgb_from_image
+from framepred_ros.ros.image_messages import rgb_from_image
 
 HISTORY = 50  # messages; about three seconds in which the recorder may be busy
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from framepred_ros.checkpoint import write_text_atomically
 from framepred_ros.demo.pictures import save_animation, save_comparison, save_predicted_frames
 from framepred_ros.demo.recorder import Recording
 from framepred_ros.demo.scores import Horizon, outcomes, score_recording
+from framepred_ros.prediction.checkpoint import write_text_atomically
 
 
 def write_report(

@@ -15,13 +15,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from framepred_ros.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
 from framepred_ros.demo.command import DemoError
 from framepred_ros.demo.processes import ChildProcess
 from framepred_ros.demo.recorder import Recorder, Recording
 from framepred_ros.demo.report import write_report
 from framepred_ros.demo.scores import Horizon
-from framepred_ros.episode_bag import EpisodeBag, episodes_by_task
+from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
+from framepred_ros.replay.episode_bag import EpisodeBag, episodes_by_task
 
 LOADING_DEADLINE = 300.0  # seconds; a full-size model on a slow disk takes a while
 MATCHING_DEADLINE = 30.0
@@ -51,7 +51,7 @@ class Demo:
     def predictor(self, **parameters: object) -> ChildProcess:
         """Start the predictor node, unconfigured."""
         parameters = {"checkpoint": str(self.checkpoint), "autostart": False, **parameters}
-        return ChildProcess("framepred_ros.predictor_node", self.logs / "predictor_node.log", **parameters)
+        return ChildProcess("framepred_ros.node.predictor_node", self.logs / "predictor_node.log", **parameters)
 
     def activate(self, predictor: ChildProcess) -> None:
         """Load the model and let the node listen to the camera."""
@@ -80,7 +80,7 @@ class Demo:
             module = "training.simulation.camera_node"
             parameters |= {} if self.options.seed is None else {"seed": self.options.seed}
         else:
-            module = "framepred_ros.camera_node"
+            module = "framepred_ros.replay.camera_node"
             parameters["bag"] = str(self._episodes[task].resolve())
         with ChildProcess(module, self.logs / f"{task}_camera_node.log", **parameters) as camera:
             while camera.exit_code is None:

@@ -1,4 +1,4 @@
-"""When scores are bad: limits, given or learned from normal operation, that the latest scores are held against."""
+"""A prediction's score, and when scores are bad: limits, given or learned, that the latest ones are held against."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from framepred_ros.monitoring.scoring import MonitorScore
 
 LEARNING, OK, ALERT = "learning", "ok", "alert"
 # Times the worst in learning. Where a block visibly vanished in simulated episodes, the surprise was at least 1.69
@@ -17,6 +15,35 @@ STRICTEST_SSIM, STRICTEST_SURPRISE = 0.9, 2.0  # learned limits are no stricter,
 STILL_SSIM = 0.98  # of copying: nothing moves, so that there is nothing to learn
 MEDIANS = ("ssim", "psnr", "ssim_gain", "psnr_gain")
 RUNNING = (*MEDIANS, "surprise")
+
+
+@dataclass(frozen=True)
+class MonitorScore:
+    """One prediction compared with the frame that came true, at the size at which the monitor keeps pictures.
+
+    Attributes:
+        stamp_ns: stamp of the frame that was predicted from, nanoseconds.
+        ssim, psnr: of the prediction; -1..1 and decibels (`framepred_ros.metrics`).
+        copy_ssim, copy_psnr: of the frame that was predicted from, taken as the prediction.
+        surprise: the most lasting unexplained change up to here (`Surprise`); 0 or more.
+    """
+
+    stamp_ns: int
+    ssim: float
+    psnr: float
+    copy_ssim: float
+    copy_psnr: float
+    surprise: float
+
+    @property
+    def ssim_gain(self) -> float:
+        """How much better than copying; about 0 in a scene that hardly moves, which is no failure."""
+        return self.ssim - self.copy_ssim
+
+    @property
+    def psnr_gain(self) -> float:
+        """How much better than copying, decibels."""
+        return self.psnr - self.copy_psnr
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from rclpy.callback_groups import CallbackGroup
 from framepred_ros.node.camera_input import CameraInput
 from framepred_ros.node.camera_outputs import CameraOutputs
 from framepred_ros.node.diagnostics import CameraHealth
-from framepred_ros.node.frames import Frame
 from framepred_ros.node.instruction_topic import InstructionTopic
+from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.statistics import CameraStatistics
 
 if TYPE_CHECKING:

@@ -14,11 +14,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
-from framepred_ros.image_messages import rgb_from_compressed_image, rgb_from_image
-from framepred_ros.node.frames import Frame
-from framepred_ros.node.guards import guarded
-from framepred_ros.node.qos import IMAGE_DEPTH, SubscriptionEventCallbacks
-from framepred_ros.node.topics import camera_topic
+from framepred_ros.node.newest_frames import Frame
+from framepred_ros.node.topics import IMAGE_DEPTH, SubscriptionEventCallbacks, camera_topic
+from framepred_ros.ros.guards import guarded
+from framepred_ros.ros.image_messages import rgb_from_compressed_image, rgb_from_image
 
 TRANSPORTS = {
     "raw": (Image, "", rgb_from_image),

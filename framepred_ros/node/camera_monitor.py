@@ -13,12 +13,11 @@ import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
-from framepred_ros.image_messages import ImageMessageError
-from framepred_ros.monitoring.judgement import ALERT, RUNNING
+from framepred_ros.monitoring.judgement import ALERT, RUNNING, MonitorScore
 from framepred_ros.monitoring.prediction_monitor import MonitorOptions, PredictionMonitor
-from framepred_ros.monitoring.scoring import MonitorScore
-from framepred_ros.node.frames import Frame
+from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.topics import camera_topic
+from framepred_ros.ros.image_messages import ImageMessageError
 
 SCORES = ("ssim", "psnr", "copy_ssim", "copy_psnr", "surprise")
 SCORE_FIELDS = ("stamp", *SCORES, *(f"running_{name}" for name in RUNNING), "alert")

@@ -10,8 +10,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from framepred_ros.image_messages import compressed_image_from_rgb, image_from_rgb
 from framepred_ros.node.topics import camera_topic
+from framepred_ros.ros.image_messages import compressed_image_from_rgb, image_from_rgb
 
 
 class CameraOutputs:

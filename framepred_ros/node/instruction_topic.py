@@ -7,9 +7,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
-from framepred_ros.node.guards import guarded
-from framepred_ros.node.qos import LATCHED, SubscriptionEventCallbacks
-from framepred_ros.node.topics import camera_topic
+from framepred_ros.node.topics import LATCHED, SubscriptionEventCallbacks, camera_topic
+from framepred_ros.ros.guards import guarded
 
 LOGGED_CHARACTERS = 200
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from framepred_ros.node.lean_imports import hidden, unneeded_packages
+from framepred_ros.node.model_imports import hidden, unneeded_packages
 
 if TYPE_CHECKING:
-    from framepred_ros.predictor import FramePredictor
+    from framepred_ros.prediction.predictor import FramePredictor
 
 
 def open_predictor(
@@ -40,14 +40,14 @@ def open_predictor(
     Raises:
         what `FramePredictor.from_pretrained` raises.
     """
-    from framepred_ros.checkpoint import resolve_checkpoint, shipped_checkpoint
+    from framepred_ros.prediction.checkpoint import resolve_checkpoint, shipped_checkpoint
 
     folder = resolve_checkpoint(checkpoint or shipped_checkpoint())
     with hidden(unneeded_packages(folder)):
         # Only now: importing torch takes seconds, and a wrong path needs no torch.
         import torch
 
-        from framepred_ros.predictor import FramePredictor
+        from framepred_ros.prediction.predictor import FramePredictor
 
         _lower_priority(cpu_niceness)
         default = _default_cpu_threads()  # asked before it can change

@@ -15,17 +15,17 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from framepred_ros.node.camera_channel import CameraChannel
-from framepred_ros.node.frames import Frame
-from framepred_ros.node.garbage import lasting_objects
 from framepred_ros.node.instruction_topic import InstructionTopic
 from framepred_ros.node.memory import free_memory
 from framepred_ros.node.model import open_predictor
+from framepred_ros.node.model_imports import lasting_objects
+from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.prediction_worker import PredictionSettings, PredictionWorker
 from framepred_ros.node.statistics import Drop
 
 if TYPE_CHECKING:
     from framepred_ros.node.camera_monitor import CameraMonitor
-    from framepred_ros.predictor import FramePredictor
+    from framepred_ros.prediction.predictor import FramePredictor
 
 UNKNOWN_STEP = "the checkpoint does not say how long a step is; set the parameter step_duration"
 

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from framepred_ros.node.frames import Batch, Frame, NewestFrames
 from framepred_ros.node.memory import free_memory
+from framepred_ros.node.newest_frames import Batch, Frame, NewestFrames
 from framepred_ros.node.statistics import Drop
-from framepred_ros.node.text_limit import cut_off_text
-from framepred_ros.streaming import LastPredictions
+from framepred_ros.node.unchanged_frames import LastPredictions
 
 if TYPE_CHECKING:
-    from framepred_ros.predictor import FramePredictor
+    from framepred_ros.prediction.predictor import FramePredictor
 
 REMEMBERED_INSTRUCTIONS = 64
 Job = tuple[Frame, str]  # with its instruction
@@ -176,3 +175,14 @@ class PredictionWorker:
             for (frame, instruction), picture in zip(jobs, predicted, strict=True):
                 self._last.keep(frame.camera, frame.rgb, (instruction, settings.steps, settings.seed), picture)
         return list(zip(frames, predicted, strict=True))
+
+
+def cut_off_text(tokenizer: Any, text: str) -> str:
+    """Return the end of a text that a tokenizer truncates, as its tokens read; empty if nothing is lost.
+
+    Args:
+        tokenizer: a transformers tokenizer that puts one token before and one after the text, as CLIP's does.
+    """
+    limit = tokenizer.model_max_length
+    tokens = tokenizer(text, verbose=False).input_ids
+    return tokenizer.decode(tokens[limit - 1 : -1]) if len(tokens) > limit else ""

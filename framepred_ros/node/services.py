@@ -10,7 +10,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
-from framepred_ros.node.frames import Frame
+from framepred_ros.node.newest_frames import Frame
 
 
 class PredictionServices:

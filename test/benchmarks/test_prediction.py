@@ -10,7 +10,7 @@ from benchmarks import full_size, prediction
 from benchmarks.floor import Floor
 from benchmarks.prediction import Result, main, read_pairs, report
 from benchmarks.stages import STAGES, Timing
-from framepred_ros import sampling
+from framepred_ros.prediction import sampling
 
 
 @pytest.fixture

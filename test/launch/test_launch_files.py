@@ -25,9 +25,10 @@ def prefix(tmp_path_factory):
     (index / "framepred_ros").touch()
     executables = prefix / "lib/framepred_ros"
     executables.mkdir(parents=True)
-    for name in ("predictor_node", "predictor_supervisor", "camera_node"):
+    modules = {"predictor_node": "node.predictor_node", "predictor_supervisor": "node.supervisor"}
+    for name, module in (modules | {"camera_node": "replay.camera_node"}).items():
         script = executables / name
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m framepred_ros.{name} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m framepred_ros.{module} "$@"\n')
         script.chmod(0o755)
     return prefix
 

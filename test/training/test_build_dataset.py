@@ -9,7 +9,7 @@ import pytest
 from dataset_files import HORIZON, build, rgb
 from robotwin_files import dumps, frame_content, identify, picture, write_episode, write_task
 
-from training.dataset_index import MANIFEST_NAME, DatasetError, DatasetManifest, load_manifest, load_split
+from training.dataset.index import MANIFEST_NAME, DatasetError, DatasetManifest, load_manifest, load_split
 
 HAMMER, STACK = "block_hammer_beat", "blocks_stack_easy"
 

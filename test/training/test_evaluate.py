@@ -13,7 +13,7 @@ from robotwin_files import write_task
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from training import build_dataset, evaluate
-from training.dataset_index import DatasetError, Row, load_manifest, load_split
+from training.dataset.index import DatasetError, Row, load_manifest, load_split
 from training.evaluation.grid import choose_rows, write_grid
 from training.evaluation.measure import HorizonMismatchError, MeasureOptions, check_horizon, measure, score_rows
 from training.evaluation.pair_data import draw_evenly, read_frame

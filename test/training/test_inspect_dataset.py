@@ -10,7 +10,7 @@ from dataset_files import build, rgb
 from robotwin_files import dumps, frame_content, write_instructions
 
 from training import inspect_dataset
-from training.dataset_index import load_split
+from training.dataset.index import load_split
 from training.episodes import open_source
 
 HAMMER, STACK = "block_hammer_beat", "blocks_stack_easy"

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from training.dataset.card import write_card, write_example
+from training.dataset.index import MANIFEST_NAME, METADATA_NAME, DatasetManifest
+from training.dataset.pairs import EpisodeKey
 from training.dataset.plan import episode_key
 from training.dataset.rows import episode_rows
 from training.dataset.selection import Selection
-from training.dataset_index import MANIFEST_NAME, METADATA_NAME, DatasetManifest
-from training.pairs import EpisodeKey
-from training.stored_frames import StoredEpisode, frame_name
+from training.dataset.stored_frames import StoredEpisode, frame_name
 
 
 def assemble(

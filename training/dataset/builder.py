@@ -2,7 +2,7 @@
 
 Work happens in a hidden folder beside the destination and reaches it by renaming, so that whatever interrupts the
 build, the destination either does not exist, or is the previous dataset, or is the finished one. Episodes that an
-interrupted build had finished are found there again. The layout is described in `training.dataset_index`.
+interrupted build had finished are found there again. The layout is described in `training.dataset.index`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from filelock import FileLock, Timeout
 
 from training.dataset.assembly import assemble
 from training.dataset.collection import EpisodeCollection
+from training.dataset.index import BadEpisode, DatasetError, DatasetManifest, load_manifest
 from training.dataset.options import DatasetOptions
+from training.dataset.pairs import EpisodeKey
 from training.dataset.plan import DatasetPlan, episode_key, episode_size
 from training.dataset.selection import Selection
+from training.dataset.stored_frames import StoredEpisode, StoreJob
 from training.dataset.workers import Runner, run_here
-from training.dataset_index import BadEpisode, DatasetError, DatasetManifest, load_manifest
 from training.episodes import Episode
-from training.pairs import EpisodeKey
-from training.stored_frames import StoredEpisode, StoreJob
 
 
 @dataclass(frozen=True)

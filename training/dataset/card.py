@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import yaml
 
+from training.dataset.index import DatasetManifest, EpisodeRecord
 from training.dataset.options import DatasetOptions
+from training.dataset.pairs import future_frame
 from training.dataset.plan import episode_size
 from training.dataset.selection import Selection
-from training.dataset_index import DatasetManifest, EpisodeRecord
-from training.pairs import future_frame
-from training.stored_frames import frame_name
+from training.dataset.stored_frames import frame_name
 
 CARD_NAME = "README.md"
 EXAMPLE_NAME = "example.png"

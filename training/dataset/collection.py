@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training.dataset_index import BadEpisode
+from training.dataset.index import BadEpisode
+from training.dataset.pairs import EpisodeKey
 from training.episodes import Episode, EpisodeError, Source, SourceOptions, open_source
-from training.pairs import EpisodeKey
 
 # Added once per source to the numbers of episodes whose task an earlier source has too. Fixed, so that a source that
 # grows changes no number in the next one.

@@ -23,7 +23,7 @@ from datasets import DatasetInfo, Features, Image, Value
 from tqdm import tqdm
 
 from training.dataset.card import EXAMPLE_NAME, write_card
-from training.dataset_index import METADATA_NAME, DatasetManifest
+from training.dataset.index import METADATA_NAME, DatasetManifest
 
 BATCH_ROWS = 100  # also a row group of Parquet: what the Hub's viewer has to read to show one page
 SHARD_BYTES = 256 * 2**20

@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 from training.dataset.collection import EpisodeCollection
+from training.dataset.index import BadEpisode, DatasetError, DatasetManifest, EpisodeRecord
 from training.dataset.options import DatasetOptions
+from training.dataset.pairs import EpisodeKey, pair_starts, used_frames
 from training.dataset.selection import EpisodeSize, Selection
-from training.dataset_index import BadEpisode, DatasetError, DatasetManifest, EpisodeRecord
+from training.dataset.stored_frames import StoredEpisode
 from training.episodes import Episode
-from training.pairs import EpisodeKey, pair_starts, used_frames
-from training.stored_frames import StoredEpisode
 
 _STEP_TOLERANCE = 0.01  # the rate of recorded cameras is only about the same each time
 _COUNTS = ("episodes", "frames", "pairs", "rows")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.dataset.builder import BuildResult
-from training.dataset_index import DatasetManifest
+from training.dataset.index import DatasetManifest
 
 _BAD_SHOWN = 5
 

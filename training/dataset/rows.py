@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from training.dataset.index import DatasetManifest, EpisodeRecord
+from training.dataset.pairs import choose_phrasings, future_frame
 from training.dataset.plan import episode_size, phrasings_for
 from training.dataset.selection import Selection
-from training.dataset_index import DatasetManifest, EpisodeRecord
-from training.pairs import choose_phrasings, future_frame
 
 
 def episode_rows(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from training.dataset.options import DatasetOptions
-from training.pairs import DRAW_LIMIT, draw, limit_for, pair_starts, split_episodes, used_frames
+from training.dataset.pairs import DRAW_LIMIT, draw, limit_for, pair_starts, split_episodes, used_frames
 
 
 class EpisodeSize(NamedTuple):

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 import cv2
 
+from training.dataset.stored_frames import StoredEpisode, StoreJob, store_episode
 from training.episodes import EpisodeError
-from training.stored_frames import StoredEpisode, StoreJob, store_episode
 
 Result = tuple[StoreJob, StoredEpisode | EpisodeError]
 Results = Generator[Result, None, None]  # closing it ends the work

@@ -10,10 +10,10 @@ import torch
 from accelerate import Accelerator, DistributedType
 from torch.func import functional_call
 
-from framepred_ros.guidance import guidance_inputs, guide, is_guided
-from framepred_ros.loading import build_pipeline
 from framepred_ros.patch_autoencoder import PatchAutoencoder
-from framepred_ros.predictor import coarse_channels
+from framepred_ros.prediction.guidance import guidance_inputs, guide, is_guided
+from framepred_ros.prediction.loading import build_pipeline
+from framepred_ros.prediction.predictor import coarse_channels
 from training.distillation.consistency import ConsistencySolver, build_scheduler, pseudo_huber
 from training.distillation.teacher import load_teacher
 from training.full.cached_pairs import CachedPairs, denoiser_inputs, to_device

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info
-from framepred_ros.guidance import is_guided
+from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info
+from framepred_ros.prediction.guidance import is_guided
 from training.trainer.learner import Parts
 from training.trainer.weights import WeightsError, open_weights
 

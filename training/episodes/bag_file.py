@@ -1,4 +1,4 @@
-"""Topics, messages and pictures of ROS 2 bags, as `framepred_ros.bag_reader` reads them; its errors as EpisodeError."""
+"""Topics, messages and pictures of ROS 2 bags by `framepred_ros.replay.bag_reader`; its errors as EpisodeError."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import Reader
 
-from framepred_ros import bag_reader
-from framepred_ros.bag_reader import COMPRESSED_IMAGE, BagError, read_messages
-from framepred_ros.image_messages import rgb_from_image
+from framepred_ros.replay import bag_reader
+from framepred_ros.replay.bag_reader import COMPRESSED_IMAGE, BagError, read_messages
+from framepred_ros.ros.image_messages import rgb_from_image
 from training.episodes.episode import EpisodeError
 from training.episodes.files import reading
 from training.episodes.pictures import decode_picture
@@ -61,7 +61,7 @@ def topic_messages(
 
 
 def decode_message(path: Path, kind: str, raw: bytes) -> Any:
-    """The message, of one of the types of `framepred_ros.bag_reader`. Raises EpisodeError."""
+    """The message, of one of the types of `framepred_ros.replay.bag_reader`. Raises EpisodeError."""
     with _episode_errors(path):
         return bag_reader.decode_message(path, kind, raw)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rosbags.rosbag2 import Reader
 
-from framepred_ros.bag_reader import COMPRESSED_IMAGE, IMAGE, STRING
+from framepred_ros.replay.bag_reader import COMPRESSED_IMAGE, IMAGE, STRING
 from training.episodes.bag_file import choose_topic, decode_message, open_bag, topic_messages
 from training.episodes.episode import EpisodeError
 from training.episodes.files import reading

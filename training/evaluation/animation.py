@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.measure import read_pair
 from training.evaluation.predictors.base import Predictor
 

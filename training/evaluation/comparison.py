@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from training.dataset_index import Row, load_split
+from training.dataset.index import Row, load_split
 from training.evaluation.animation import write_animation
 from training.evaluation.bootstrap import Difference, paired_bootstrap
 from training.evaluation.comparison_text import comparison_text

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.scores import PairScore
 
 Pictures = tuple[np.ndarray, np.ndarray, np.ndarray]  # now, predicted, truth

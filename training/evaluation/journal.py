@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.scores import Values
 
 RowKey = tuple[str, int, int, str]  # task, episode, frame, prompt

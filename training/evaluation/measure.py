@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.dataset_index import DatasetManifest, Row
+from training.dataset.index import DatasetManifest, Row
 from training.evaluation.journal import Journal, row_key
 from training.evaluation.pair_data import read_frame
 from training.evaluation.predictors.autoencoder_ceiling import AutoencoderCeiling

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.dataset_index import DatasetError, Row
+from training.dataset.index import DatasetError, Row
 
 
 def draw_evenly(rows: Sequence[Row], count: int | None) -> list[Row]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from rich.table import Table
 
-from framepred_ros.checkpoint import write_text_atomically
-from training.dataset_index import DatasetManifest
+from framepred_ros.prediction.checkpoint import write_text_atomically
+from training.dataset.index import DatasetManifest
 from training.evaluation.scores import PairScore
 
 METRICS = {

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
-from framepred_ros.checkpoint import write_text_atomically
+from framepred_ros.prediction.checkpoint import write_text_atomically
 from training.evaluation.comparison_text import facts_text, tables
 from training.evaluation.measure import read_pair
 from training.evaluation.predictors.base import Pair, Predictor

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from training.dataset_index import DatasetError, DatasetManifest, Row, load_manifest, load_split
+from training.dataset.index import DatasetError, DatasetManifest, Row, load_manifest, load_split
 from training.evaluation.journal import Journal, file_stamps
 from training.evaluation.measure import MeasureOptions, Process, check_horizon, score_rows
 from training.evaluation.pair_data import draw_evenly
@@ -107,7 +107,7 @@ def _identity(spec, pairs: PairSet, options: MeasureOptions) -> dict[str, Any]:
 
 def _folder(name: str | Path | None) -> Path | None:
     if name == "shipped":
-        from framepred_ros.checkpoint import shipped_checkpoint
+        from framepred_ros.prediction.checkpoint import shipped_checkpoint
 
         return shipped_checkpoint()
     return Path(name) if name is not None and Path(name).is_dir() else None

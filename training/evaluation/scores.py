@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from framepred_ros.metrics import psnr, ssim_with_map
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.block_position import block_scores
 from training.evaluation.perceptual import lpips_distance
 from training.evaluation.predictors.base import Pair

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from training.dataset_index import DatasetManifest, load_split
+from training.dataset.index import DatasetManifest, load_split
 from training.evaluation.predictors.autoencoder_ceiling import AutoencoderCeiling
 from training.evaluation.predictors.base import Predictor
 from training.evaluation.predictors.by_task import ByTask

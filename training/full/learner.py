@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from framepred_ros.loading import build_pipeline
+from framepred_ros.prediction.loading import build_pipeline
 from training.full.cached_pairs import CachedPairs, denoiser_inputs, to_device
 from training.full.lora import add_adapters, merged
 from training.full.objective import Batch, make_denoising, weighted_loss

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.dataset_index import DatasetManifest, Row
+from training.dataset.index import DatasetManifest, Row
+from training.dataset.pairs import EpisodeKey
 from training.evaluation.pair_data import read_frame
-from training.pairs import EpisodeKey
 
 _LOOKS = 8  # frames looked at per episode
 _LOOK_SIZE = (32, 24)  # pixels, width and height

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.dataset_index import DatasetManifest, Row
+from training.dataset.index import DatasetManifest, Row
 from training.evaluation.pair_data import read_frame
 from training.inspection.motion import Motion, difference
 

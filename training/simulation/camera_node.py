@@ -1,7 +1,7 @@
 """The simulator as a live camera: publishes the head camera of a running episode on ROS 2.
 
 `python -m training.simulation.camera_node --ros-args -p task:=block_handover -p seed:=7`. Topics as those of
-`framepred_ros.camera_node`: `image` (sensor_msgs/Image, rgb8) and `instruction` (std_msgs/String, latched).
+`framepred_ros.replay.camera_node`: `image` (sensor_msgs/Image, rgb8) and `instruction` (std_msgs/String, latched).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
-from framepred_ros.image_messages import image_from_rgb
-from framepred_ros.node_process import create_node, ros_process
+from framepred_ros.ros.image_messages import image_from_rgb
+from framepred_ros.ros.process import create_node, ros_process
 from training.simulation.camera import HeadCamera
 from training.simulation.instructions import phrasings
 from training.simulation.kinematics import UnreachableError

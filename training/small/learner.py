@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 from transformers import CLIPTokenizer
 
-from framepred_ros.loading import build_pipeline
 from framepred_ros.patch_autoencoder import PatchAutoencoder
-from framepred_ros.predictor import coarse_channels
+from framepred_ros.prediction.loading import build_pipeline
+from framepred_ros.prediction.predictor import coarse_channels
 from training.small.autoencoder import fit_patch_autoencoder
 from training.small.loss import VelocityLoss, add_noise
 from training.small.model import build_scheduler, build_text_encoder, build_unet

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from framepred_ros.compositing import resize_frame
+from framepred_ros.prediction.compositing import resize_frame
 from training.evaluation.pair_data import read_frame
 
 CHUNK = 32

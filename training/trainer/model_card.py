@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.dataset_index import DatasetManifest
+from training.dataset.index import DatasetManifest
 from training.trainer.recipe import DistilledModel, PretrainedModel, Recipe, SmallModel
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.dataset_index import DatasetManifest, Row
+from training.dataset.index import DatasetManifest, Row
 from training.trainer.mirroring import mirror_instruction
 
 NO_MIRROR = -1

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from framepred_ros.compositing import Compositing
-from training.small.model import TextEncoderSize, UNetSize
+from framepred_ros.prediction.compositing import Compositing
+from training.trainer.model_sizes import TextEncoderSize, UNetSize
 
 MIXED_PRECISIONS = ("no", "bf16", "fp16")
 PREDICTION_TYPES = ("epsilon", "v_prediction")
@@ -66,7 +66,7 @@ class SmallModel:
             are kept, its text encoder and UNet trained; null starts from scratch.
         tokenizer_merges: most byte-pair merges to learn from the instructions.
         difference_channels: leading latent channels predicted as a change from the current frame, null for all; see
-            `framepred_ros.checkpoint.CheckpointInfo`.
+            `framepred_ros.prediction.checkpoint.CheckpointInfo`.
     """
 
     kind: str = "small"

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from framepred_ros.checkpoint import write_text_atomically
+from framepred_ros.prediction.checkpoint import write_text_atomically
 
 FILE_NAME = "log.jsonl"
 WINDOW = 50  # steps of the running average, as in the paper's figures 2 and 3

@@ -15,9 +15,9 @@ import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from framepred_ros.checkpoint import CheckpointInfo, read_checkpoint_info, write_checkpoint_info
-from framepred_ros.predictor import FramePredictor
-from training.dataset_index import DatasetManifest, Row
+from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info, write_checkpoint_info
+from framepred_ros.prediction.predictor import FramePredictor
+from training.dataset.index import DatasetManifest, Row
 from training.evaluation.grid import write_grid
 from training.evaluation.measure import MeasureOptions, measure, predict_row
 from training.evaluation.pair_data import read_frame

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from framepred_ros.checkpoint import write_text_atomically
+from framepred_ros.prediction.checkpoint import write_text_atomically
 from training.trainer.run_log import read_log
 
 FILE_NAME = "scores.jsonl"

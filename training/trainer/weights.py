@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from framepred_ros.checkpoint import FILE_NAME as INFO_FILE
-from framepred_ros.checkpoint import read_checkpoint_info, resolve_checkpoint
-from framepred_ros.loading import load_pipeline
+from framepred_ros.prediction.checkpoint import FILE_NAME as INFO_FILE
+from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint
+from framepred_ros.prediction.loading import load_pipeline
 
 
 class WeightsError(ValueError):

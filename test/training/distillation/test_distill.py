@@ -12,15 +12,15 @@ from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 from training_runs import RECIPES, TINY, arguments, assert_same_training, newest_state, run_in_pair, steps_saved
 
 from framepred_ros import FramePredictor
-from framepred_ros.checkpoint import read_checkpoint_info
-from training.dataset_index import load_split
+from framepred_ros.prediction.checkpoint import read_checkpoint_info
+from training.dataset.index import load_split
 from training.distill import main
 from training.distillation.teacher import overrides_from
 from training.evaluation.pair_data import read_frame
+from training.runs.session import load_data, make_learner
 from training.train import main as train
 from training.trainer.recipe_file import read_recipe
 from training.trainer.sampler import Sampler
-from training.trainer.session import load_data, make_learner
 
 INSTRUCTION = "push it left"
 EPSILON = DDIMScheduler(

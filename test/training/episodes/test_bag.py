@@ -11,7 +11,7 @@ from episode_files.bags import SECOND, START, compressed_image, raw_image, sente
 from robotwin_files import picture
 from rosbags.rosbag2 import CompressionMode
 
-from framepred_ros import bag_reader
+from framepred_ros.replay import bag_reader
 from training.episodes import EpisodeError, SourceOptions, detect_format, open_source
 
 STEP = SECOND // 10

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.bootstrap import paired_bootstrap
 from training.evaluation.scores import PairScore
 

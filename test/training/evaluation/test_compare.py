@@ -89,7 +89,7 @@ def test_results_hold_every_predictor_and_the_paper(out):
 
 
 def test_a_second_run_predicts_nothing_again(folder, out, monkeypatch):
-    from framepred_ros.predictor import FramePredictor
+    from framepred_ros.prediction.predictor import FramePredictor
 
     before = {path.name: path.read_bytes() for path in (out / "scores").iterdir()}
     sizes = []

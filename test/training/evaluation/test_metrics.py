@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from framepred_ros.metrics import ssim_with_map
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.block_position import block_scores, find_red_block
 from training.evaluation.predictors.base import Pair
 from training.evaluation.regions import DILATION, moving_region, region_psnr, region_ssim

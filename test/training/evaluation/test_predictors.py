@@ -11,7 +11,7 @@ import pytest
 from moving_squares import make_moving_squares
 from tiny_checkpoint import make_tiny_full_checkpoint
 
-from training.dataset_index import Row, load_split
+from training.dataset.index import Row, load_split
 from training.evaluation.measure import MeasureOptions, read_pair, score_rows
 from training.evaluation.predictors.base import Prediction, Predictor
 from training.evaluation.predictors.by_task import ByTask

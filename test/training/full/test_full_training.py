@@ -21,8 +21,8 @@ from training_runs import (
 )
 
 from framepred_ros import FramePredictor
-from framepred_ros.checkpoint import read_checkpoint_info
-from training.dataset_index import load_split
+from framepred_ros.prediction.checkpoint import read_checkpoint_info
+from training.dataset.index import load_split
 from training.evaluation.pair_data import read_frame
 from training.train import main
 

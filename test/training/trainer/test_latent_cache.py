@@ -6,7 +6,7 @@ from moving_squares import make_moving_squares
 from tiny_checkpoint import make_tiny_full_checkpoint
 
 from framepred_ros.patch_autoencoder import PatchAutoencoder
-from training.dataset_index import load_split
+from training.dataset.index import load_split
 from training.full.weights import load_parts
 from training.trainer import latent_cache
 from training.trainer.latent_cache import cache_embeddings, cache_latents, read_pixels

@@ -5,7 +5,7 @@ import pytest
 import torch
 from moving_squares import TASKS, make_moving_squares
 
-from training.dataset_index import load_manifest, load_split
+from training.dataset.index import load_manifest, load_split
 from training.trainer.pair_table import NO_MIRROR, choose_samples, hold_out_episodes, make_pair_table
 from training.trainer.recipe import Data
 from training.trainer.sampler import Sampler, draw_noise

@@ -11,7 +11,7 @@ class AutoencoderCeiling(Predictor):
     """What plain decoding of perfectly predicted latents would give. It looks at the truth: a bound, no predictor.
 
     Args:
-        model: a `framepred_ros.predictor.FramePredictor`.
+        model: a `framepred_ros.prediction.predictor.FramePredictor`.
     """
 
     def __init__(self, model):

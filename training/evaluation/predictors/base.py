@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from framepred_ros.checkpoint import shipped_checkpoint
-from framepred_ros.predictor import FramePredictor
-from training.dataset_index import Row
+from framepred_ros.prediction.checkpoint import shipped_checkpoint
+from framepred_ros.prediction.predictor import FramePredictor
+from training.dataset.index import Row
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 from training.evaluation.predictors.prompts import word_prompt
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.measure import read_pair
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 from training.evaluation.predictors.prompts import word_prompt

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 from training.evaluation.pair_data import read_frame
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 

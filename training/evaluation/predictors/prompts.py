@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.dataset_index import Row
+from training.dataset.index import Row
 
 PRESETS = {
     "paper": {

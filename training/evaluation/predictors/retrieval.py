@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training.dataset_index import DatasetError, Row
+from training.dataset.index import DatasetError, Row
 from training.evaluation.pair_data import read_frame
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 

@@ -1,0 +1,222 @@
+"""FramePredictor: a camera frame and an instruction in, the frame `horizon` steps later out. No ROS in it."""
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
+from framepred_ros.prediction.imaging import DeviceImaging, HostImaging
+from framepred_ros.prediction.loading import load_pipeline, resolve_device
+from framepred_ros.prediction.sampling import SAMPLERS, resolve_engine
+
+SMALLEST_SIDE = 64
+
+
+class FramePredictor:
+    """Predicts the camera frame `horizon` steps ahead from the current frame and an instruction.
+
+    The engine samples the future frame's latents: "fast" is `framepred_ros.prediction.sampling.FastSampler`,
+    "compile" and "openvino" are the same with a compiled UNet, "diffusers" is the stock pipeline, which the others are
+    checked against. The rest is common to all: what moves is decoded, and the camera's own pixels are kept where
+    nothing does.
+    Calls from several threads take turns.
+
+    Attributes:
+        info: the checkpoint's settings (`framepred_ros.prediction.checkpoint.CheckpointInfo`).
+        device: torch device the model runs on.
+        dtype: torch dtype the model runs in.
+        engine: how it runs; never "auto". Those that compile keep the UNet's weights as they were at the start.
+    """
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo, engine: str = "auto"):
+        self.engine = resolve_engine(engine, unet)
+        _check_resolution(info, vae)
+        self.vae, self.text_encoder, self.unet = vae.eval(), text_encoder.eval(), unet.eval()
+        self.tokenizer, self.scheduler, self.info = tokenizer, scheduler, info
+        self.device, self.dtype = unet.device, unet.dtype
+        self.sampler = SAMPLERS[self.engine](vae, text_encoder, tokenizer, unet, scheduler, info)
+        self.imaging = HostImaging() if self.device.type == "cpu" else DeviceImaging(self.device)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder_or_id: str | os.PathLike,
+        device: str = "auto",
+        dtype: torch.dtype | None = None,
+        engine: str = "auto",
+        guidance_scale: float | None = None,
+        image_guidance_scale: float | None = None,
+    ) -> "FramePredictor":
+        """Loads a checkpoint folder, or a Hugging Face hub id of InstructPix2Pix weights.
+
+        Args:
+            folder_or_id: a folder in diffusers' layout, with or without `framepred.json`, or "owner/name".
+            device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA device when there is one.
+            dtype: float16 on CUDA and float32 on CPU when None.
+            engine: "auto" takes the fastest one that is there, see `framepred_ros.prediction.sampling.resolve_engine`;
+                "fast" needs PyTorch alone; "openvino", faster on a CPU, needs the extra of that name, and seconds when
+                it sees weights for the first time; "compile", by PyTorch, is slow at first with each batch size, see
+                `framepred_ros.prediction.compiled_unet`; "diffusers" is the stock pipeline.
+            guidance_scale, image_guidance_scale: weights of the instruction and of the current frame, 1 for none; the
+                checkpoint's when None.
+
+        Raises:
+            FileNotFoundError: no such folder, or the hub does not answer.
+            ValueError: the folder's files are not valid, the device is not there, or the engine is unknown.
+        """
+        folder = resolve_checkpoint(folder_or_id)
+        scales = {"guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale}
+        given = {name: scale for name, scale in scales.items() if scale is not None}
+        info = replace(read_checkpoint_info(folder), **given)
+        device = resolve_device(device)
+        dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
+        pipeline = load_pipeline(folder, device, dtype)
+        parts = pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, pipeline.unet, pipeline.scheduler
+        return cls(*parts, info, engine)
+
+    @property
+    def horizon(self) -> int:
+        """How many frames ahead a prediction is."""
+        return self.info.horizon
+
+    @property
+    def step_duration(self) -> float | None:
+        """Seconds from one frame to the next in training, or None when the checkpoint does not say."""
+        return self.info.step_duration
+
+    def predict(
+        self, image: np.ndarray, instruction: str, steps: int | None = None, seed: int | None = None
+    ) -> np.ndarray:
+        """Predicts the frame `horizon` steps after `image`.
+
+        Args:
+            image: uint8 RGB (H, W, 3), H and W at least 64.
+            instruction: what the robot is doing, in words.
+            steps: sampling steps; the checkpoint's default when None. One step of a model that was trained for it gives
+                the conditional mean.
+            seed: seed of the noise; None is 0, so that equal inputs give equal frames and a video does not
+                flicker. Without effect where one step starts without noise (`info.one_step_noise`).
+
+        Returns:
+            uint8 RGB (H, W, 3), the size of `image`.
+
+        Raises:
+            ValueError: wrong dtype or shape, empty instruction, or steps out of range; the message says which.
+        """
+        return self.predict_batch([image], [instruction], steps=steps, seed=seed)[0]
+
+    def predict_batch(
+        self,
+        images: Sequence[np.ndarray],
+        instructions: Sequence[str],
+        steps: int | None = None,
+        seed: int | None = None,
+    ) -> list[np.ndarray]:
+        """Predicts for several frames in one pass; each result is what `predict` gives for that frame.
+
+        Args:
+            images: uint8 RGB (H, W, 3) each; sizes may differ.
+            instructions: one per image.
+            steps, seed: as in `predict`; every frame starts from the same noise.
+
+        Raises:
+            ValueError: as in `predict`, or when the counts differ.
+        """
+        steps = self._check_steps(steps)
+        if len(images) != len(instructions):
+            raise ValueError(f"{len(images)} images but {len(instructions)} instructions")
+        for image, instruction in zip(images, instructions, strict=True):
+            check_image(image)
+            check_instruction(instruction)
+        if not images:
+            return []
+        with self._lock, torch.inference_mode():
+            current, predicted = self.sampler.sample(self._pixels(images), instructions, steps, seed or 0)
+            return self._render(images, current, predicted)
+
+    def reconstruct(self, image: np.ndarray) -> np.ndarray:
+        """The autoencoder's round trip of a frame: the ceiling of what plain decoding can reach.
+
+        Args:
+            image: uint8 RGB (H, W, 3), H and W at least 64.
+
+        Returns:
+            uint8 RGB (H, W, 3), decoded at the model's resolution and resized back.
+        """
+        check_image(image)
+        with self._lock, torch.inference_mode():
+            decoded = self._decode(self.vae.encode(self._pixels([image])).latent_dist.mode())
+            return self.imaging.show(decoded, [image.shape[:2]])[0]
+
+    def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
+        """Frames, uint8 RGB (H, W, 3) each, at the model's resolution: (N, 3, h, w) in [-1, 1]."""
+        return self.imaging.load(images, self.info.resolution).to(self.dtype) / 127.5 - 1
+
+    def _render(self, images, current, predicted) -> list[np.ndarray]:
+        predicted = predicted / self.vae.config.scaling_factor
+        channels = self.info.difference_channels
+        if self.info.prediction_target == "difference":
+            predicted = predicted + coarse_channels(current, channels)
+        options = self.info.compositing
+        if options is None:
+            return self.imaging.show(self._decode(predicted), [image.shape[:2] for image in images])
+        # Motion shows in the channels that are predicted as a change: in the others a still scene is not quite still.
+        latents = [predicted, coarse_channels(current, channels)]
+        if channels is not None:
+            latents.append(coarse_channels(predicted, channels))
+        future, before, *rest = self._decode(torch.cat(latents)).chunk(len(latents))
+        after = rest[0] if rest else future
+        return self.imaging.composite(images, future, before, after, options)
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pictures float32 (N, 3, H, W) in 0..255 at the model's resolution."""
+        pixels = self.vae.decode(latents, return_dict=False)[0].float()
+        return ((pixels + 1) * 127.5).clamp(0, 255)
+
+    def _check_steps(self, steps: int | None) -> int:
+        steps = self.info.steps if steps is None else steps
+        config = self.scheduler.config
+        largest = config.get("original_inference_steps") or config.num_train_timesteps  # the former of LCMScheduler
+        if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
+            raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
+        return steps
+
+
+def coarse_channels(latents: torch.Tensor, channels: int | None) -> torch.Tensor:
+    """`latents` (N, C, h, w) with all but the leading `channels` set to zero, which is their mean; None keeps all.
+
+    A prediction is the change relative to this part of the current frame (`CheckpointInfo.difference_channels`).
+    """
+    if channels is None:
+        return latents
+    kept = latents.clone()
+    kept[:, channels:] = 0
+    return kept
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raises ValueError unless `image` is uint8 RGB (H, W, 3) with H and W at least 64."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"image must be a NumPy array of uint8, not {kind}")
+    if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < SMALLEST_SIDE:
+        raise ValueError(f"image must have shape (H, W, 3) with H and W at least {SMALLEST_SIDE}, not {image.shape}")
+
+
+def check_instruction(instruction: str) -> None:
+    """Raises ValueError unless `instruction` is text with at least one visible character."""
+    if not isinstance(instruction, str) or not instruction.strip():
+        raise ValueError(f"instruction must be non-empty text, not {instruction!r}")
+
+
+def _check_resolution(info: CheckpointInfo, vae) -> None:
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    if any(side % factor for side in info.resolution):
+        raise ValueError(
+            f"resolution {list(info.resolution)} in framepred.json must be multiples of the autoencoder's {factor}"
+        )

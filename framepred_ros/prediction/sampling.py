@@ -1,0 +1,198 @@
+"""From the current frame and an instruction to sampled latents: the fast ways, and diffusers' own pipeline.
+
+All have one method, `sample`. The arithmetic is the same; the reference is there to check the fast ones against.
+"""
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Protocol
+
+import torch
+
+from framepred_ros.prediction.checkpoint import CheckpointInfo
+from framepred_ros.prediction.compiled_unet import CompiledUNet
+from framepred_ros.prediction.guidance import guidance_inputs, guide, is_guided
+from framepred_ros.prediction.loading import build_pipeline
+
+CACHED_INSTRUCTIONS = 64
+
+
+class Sampler(Protocol):
+    """Samples latents of the future frame."""
+
+    def sample(
+        self, pixels: torch.Tensor, instructions: Sequence[str], steps: int, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encodes the current frames and samples what follows.
+
+        Args:
+            pixels: (N, 3, H, W) in [-1, 1], the model's dtype, device and resolution.
+            instructions: N instructions.
+            steps: sampling steps.
+            seed: of the noise, which is the same for every frame, device and batch size.
+
+        Returns:
+            (N, C, h, w) each: the current frames' latents, the autoencoder's mode without its scaling factor; and the
+            sampled latents in the scheduler's scale, which are the future frame's, or the change, as
+            `CheckpointInfo.prediction_target` says.
+        """
+        ...
+
+
+class FastSampler:
+    """The arithmetic of `diffusers.StableDiffusionInstructPix2PixPipeline` without what a live camera need not repeat.
+
+    Instructions are encoded once, all frames share each pass through the UNet, and guidance is one batched pass, or
+    nothing where both scales are 1.
+    """
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        self.vae, self.text_encoder, self.tokenizer, self.unet = vae, text_encoder, tokenizer, unet
+        self.scheduler, self.info = scheduler, info
+        self._embeddings = OrderedDict()
+
+    def sample(self, pixels, instructions, steps, seed):
+        """See `Sampler.sample`."""
+        current = self.vae.encode(pixels).latent_dist.mode()
+        guided = is_guided(self.info)
+        condition, embeddings = current, torch.cat([self.embed(instruction) for instruction in instructions])
+        if guided:
+            condition, embeddings = guidance_inputs(current, embeddings, self.embed(""))
+        # One generator per frame, as if each were sampled alone.
+        generators = [torch.Generator().manual_seed(seed) for _ in instructions]
+        self.scheduler.set_timesteps(steps, device=current.device)
+        latents = initial_latents(current, generators, self.scheduler, self.info, steps)
+        extra = _accepted_arguments(self.scheduler.step, eta=0.0, generator=generators)
+        for timestep in self.scheduler.timesteps:
+            sample = torch.cat([latents] * 3) if guided else latents
+            sample = torch.cat([self.scheduler.scale_model_input(sample, timestep), condition], dim=1)
+            output = self.unet(sample, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
+            if guided:
+                output = guide(output, self.info)
+            latents = self.scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
+        return current, latents
+
+    def embed(self, instruction: str) -> torch.Tensor:
+        """The text encoder's output (1, length, hidden), kept for the most recent instructions."""
+        if instruction in self._embeddings:
+            self._embeddings.move_to_end(instruction)
+            return self._embeddings[instruction]
+        tokens = self.tokenizer(
+            instruction,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        embedding = self.text_encoder(tokens.input_ids.to(self.text_encoder.device))[0].to(self.vae.dtype)
+        self._embeddings[instruction] = embedding
+        if len(self._embeddings) > CACHED_INSTRUCTIONS:
+            self._embeddings.popitem(last=False)
+        return embedding
+
+
+class OpenVinoSampler(FastSampler):
+    """The fast way with the UNet compiled by OpenVINO: see `framepred_ros.prediction.openvino_unet`."""
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        from framepred_ros.prediction.openvino_unet import OpenVinoUNet
+
+        super().__init__(vae, text_encoder, tokenizer, OpenVinoUNet(unet), scheduler, info)
+
+
+class CompiledSampler(FastSampler):
+    """The fast way with the UNet compiled by PyTorch: see `framepred_ros.prediction.compiled_unet`."""
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        super().__init__(vae, text_encoder, tokenizer, CompiledUNet(unet), scheduler, info)
+
+
+class ReferenceSampler:
+    """`diffusers.StableDiffusionInstructPix2PixPipeline`, called once per frame.
+
+    Raises:
+        ValueError: the checkpoint's guidance scales are ones for which the pipeline silently leaves guidance out.
+    """
+
+    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
+        scales = info.guidance_scale, info.image_guidance_scale
+        if scales != (1.0, 1.0) and not (scales[0] > 1 and scales[1] >= 1):
+            raise ValueError(
+                f"the pipeline switches guidance off for the scales {scales[0]:g} and {scales[1]:g} of this "
+                "checkpoint: it needs a guidance_scale above 1 and an image_guidance_scale of at least 1"
+            )
+        self.vae, self.info = vae, info
+        self.pipeline = build_pipeline(vae, text_encoder, tokenizer, unet, scheduler)
+        self.pipeline.set_progress_bar_config(disable=True)
+
+    def sample(self, pixels, instructions, steps, seed):
+        """See `Sampler.sample`."""
+        current = self.vae.encode(pixels).latent_dist.mode()
+        sampled = [
+            self._call(image[None], latents[None], instruction, steps, seed)
+            for image, latents, instruction in zip(pixels, current, instructions, strict=True)
+        ]
+        return current, torch.cat(sampled)
+
+    def _call(self, pixels, current, instruction, steps, seed):
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.zeros_like(current) if starts_from_zeros(self.info, steps) else None  # None: the pipeline's noise
+        return self.pipeline(
+            instruction,
+            image=(pixels + 1) / 2,
+            num_inference_steps=steps,
+            guidance_scale=self.info.guidance_scale,
+            image_guidance_scale=self.info.image_guidance_scale,
+            generator=generator,
+            latents=start,
+            output_type="latent",
+        ).images
+
+
+SAMPLERS: dict[str, type] = {
+    "fast": FastSampler,
+    "compile": CompiledSampler,
+    "openvino": OpenVinoSampler,
+    "diffusers": ReferenceSampler,
+}
+"""By the name of the engine."""
+
+ENGINES = ("auto", *SAMPLERS)
+OPENVINO_PARAMETERS = range(1_000_000, 200_000_000)
+"""Sizes of the UNets for which "auto" takes OpenVINO. Smaller ones are not worth the seconds of tracing; larger ones
+gain a quarter, and nobody expects gigabytes in the cache unasked."""
+
+
+def resolve_engine(engine: str, unet) -> str:
+    """Turns "auto" into the fastest engine for a UNet: "openvino" on a CPU where it is installed, else "fast".
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    if engine != "auto":
+        return engine
+    suits = unet.device.type == "cpu" and unet.dtype == torch.float32 and unet.num_parameters() in OPENVINO_PARAMETERS
+    return "openvino" if suits and find_spec("openvino") else "fast"
+
+
+def starts_from_zeros(info: CheckpointInfo, steps: int) -> bool:
+    """Whether sampling starts from zeros instead of noise (`CheckpointInfo.one_step_noise`)."""
+    return steps == 1 and not info.one_step_noise
+
+
+def initial_latents(current, generators, scheduler, info: CheckpointInfo, steps: int) -> torch.Tensor:
+    """The latents (N, C, h, w) that sampling starts from, drawn on the CPU: the same on every device."""
+    if starts_from_zeros(info, steps):
+        return torch.zeros_like(current)
+    noise = [torch.randn(current.shape[1:], generator=each, dtype=current.dtype) for each in generators]
+    return torch.stack(noise).to(current.device) * scheduler.init_noise_sigma
+
+
+def _accepted_arguments(function, **candidates) -> dict:
+    """Schedulers' `step` methods take different arguments; the reference pipeline selects them the same way."""
+    accepted = inspect.signature(function).parameters
+    return {name: value for name, value in candidates.items() if name in accepted}

@@ -1,0 +1,1 @@
+"""Recorded episodes: cautious reading of bags, the camera that replays them, animations of them."""

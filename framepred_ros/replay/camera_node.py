@@ -1,0 +1,81 @@
+"""A camera that replays a recorded episode at its own rate, as raw images with fresh stamps."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header, String
+
+from framepred_ros.replay.camera_parameters import CAMERA_PARAMETERS
+from framepred_ros.replay.episode_bag import BagFrame, EpisodeBag, shipped_episode
+from framepred_ros.ros.image_messages import image_from_rgb
+from framepred_ros.ros.parameters import declare_parameters
+from framepred_ros.ros.process import create_node, end_process, ros_process
+
+DELIVERY_TIMEOUT = Duration(seconds=2)
+
+
+class ReplayCameraNode(Node):
+    """Publishes `image` (sensor_msgs/Image, rgb8) and `instruction` (std_msgs/String, latched) from a bag.
+
+    Raises:
+        FileNotFoundError, ValueError: the bag is not there or has no usable image topic.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("camera", **kwargs)
+        declare_parameters(self, CAMERA_PARAMETERS)
+        self._bag = EpisodeBag(self._value("bag") or shipped_episode(self._value("task")), self._value("bag_topic"))
+        self._images = self.create_publisher(Image, "image", QoSProfile(depth=5))
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._instructions = self.create_publisher(String, "instruction", latched)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self)
+
+    def play(self) -> None:
+        """Publish the episode, once or for ever, and return when its subscribers have it all."""
+        while self._images.get_subscription_count() < self._value("wait_for_subscribers"):
+            self._executor.spin_once(timeout_sec=0.05)
+        self.get_logger().info(f"Playing {self._bag.frame_count} frames of {self._bag.path}")
+        self._play_once()
+        while self._value("loop"):
+            self._play_once()
+        self._images.wait_for_all_acked(DELIVERY_TIMEOUT)
+
+    def _play_once(self) -> None:
+        first_time, started = None, 0.0
+        for item in self._bag.read():
+            if not isinstance(item, BagFrame):
+                self._instructions.publish(String(data=item.text))
+                continue
+            if first_time is None:
+                # The first frame follows one period after its instruction, which is on its way by then.
+                self._instructions.wait_for_all_acked(DELIVERY_TIMEOUT)
+                first_time, started = item.time, time.monotonic()
+            self._spin_until(started + (item.time - first_time) / 1e9)
+            header = Header(stamp=self.get_clock().now().to_msg(), frame_id=item.frame_id or "head_camera")
+            self._images.publish(image_from_rgb(item.rgb, header))
+
+    def _spin_until(self, due: float) -> None:
+        while (left := due - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def _value(self, name: str) -> Any:
+        return self.get_parameter(name).value
+
+
+def main(args: list[str] | None = None) -> None:
+    """Play the episode until its end, Ctrl-C or SIGTERM."""
+    with ros_process(args):
+        create_node(ReplayCameraNode).play()
+    end_process()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Parameters of a node as a table: types, ranges, when they may change.
+
+The tables are `framepred_ros.node.parameters` and `framepred_ros.replay.camera_parameters`. The launch files make their
+arguments from them, and tests compare `config/predictor.yaml` and `docs/node.md` with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.parameter import Parameter
+
+CAMERA_NAME = re.compile(r"[a-z][a-z0-9_]*")  # REP-144
+
+
+class Changeable(str, Enum):
+    """When a parameter may get another value."""
+
+    ANY_TIME = "any time"
+    UNCONFIGURED = "while unconfigured"  # a loaded model, or a topic, keeps what it was made with
+    AT_START = "at start only"
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One ROS parameter: its type is that of the default; the range is inclusive; a list is one of strings."""
+
+    name: str
+    default: bool | int | float | str | list[str]
+    description: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    changeable: Changeable = Changeable.ANY_TIME
+
+    @property
+    def type_name(self) -> str:
+        """The type as ROS names it."""
+        names = {bool: "bool", int: "integer", float: "double", str: "string", list: "string array"}
+        return names[type(self.default)]
+
+    def descriptor(self) -> ParameterDescriptor:
+        """Return the descriptor that `ros2 param describe` shows."""
+        unit = f" In {self.unit}." if self.unit else ""
+        descriptor = ParameterDescriptor(
+            description=f"{self.description}{unit} Changes {self.changeable.value}.",
+            read_only=self.changeable is Changeable.AT_START,
+            additional_constraints=f"one of: {', '.join(self.choices)}" if self.choices else "",
+        )
+        if self.minimum is None:
+            return descriptor
+        if isinstance(self.default, float):
+            # Without field checks an int in a float field arrives as a tiny number, hence the casts.
+            limits = FloatingPointRange(from_value=float(self.minimum), to_value=float(self.maximum))
+            descriptor.floating_point_range = [limits]
+        else:
+            descriptor.integer_range = [IntegerRange(from_value=int(self.minimum), to_value=int(self.maximum), step=1)]
+        return descriptor
+
+    def objection(self, value: Any) -> str:
+        """Return what is wrong with a value of the right type and within the range; empty if it is fine."""
+        if self.choices and value not in self.choices:
+            return f"{self.name} must be one of {', '.join(self.choices)}, not '{value}'"
+        if isinstance(self.default, list) and isinstance(value, (list, tuple)):
+            bad = [name for name in value if not CAMERA_NAME.fullmatch(name)]
+            if bad or len(set(value)) < len(value):
+                return f"{self.name} must be different names of letters a-z, digits and underscores, not {list(value)}"
+        return ""
+
+
+def declare_parameters(
+    node: Any, specs: Iterable[ParameterSpec], objection: Callable[[ParameterSpec, Any], str] = lambda spec, value: ""
+) -> None:
+    """Declare all parameters of a table on a node; a bad override raises there, naming the parameter.
+
+    Args:
+        objection: asked about each later change to a valid value; returns why it must not be, or an empty text.
+    """
+    by_name = {spec.name: spec for spec in specs}
+    declared = False
+
+    def check(parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            spec = by_name.get(parameter.name)
+            if spec is None:
+                continue
+            reason = spec.objection(parameter.value)
+            if not reason and declared:
+                reason = objection(spec, parameter.value)
+            if reason:
+                return SetParametersResult(successful=False, reason=reason)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(check)
+    for spec in by_name.values():
+        if isinstance(spec.default, list):  # from an empty list rclpy would guess bytes, and reads [] as not set
+            node.declare_parameter(spec.name, Parameter.Type.STRING_ARRAY, spec.descriptor())
+            if not node.get_parameter_or(spec.name).value:
+                node.set_parameters([Parameter(spec.name, Parameter.Type.STRING_ARRAY, spec.default)])
+        else:
+            node.declare_parameter(spec.name, spec.default, spec.descriptor())
+    declared = True

@@ -1,0 +1,90 @@
+"""Small models that are trained on from a checkpoint, and on some of a dataset's tasks."""
+
+import pytest
+import torch
+from moving_squares import make_moving_squares
+from safetensors.torch import load_file
+from training_runs import arguments
+
+from framepred_ros import FramePredictor
+from framepred_ros.prediction.checkpoint import read_checkpoint_info
+from training.dataset.index import load_split
+from training.evaluation.pair_data import read_frame
+from training.train import main
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return make_moving_squares(tmp_path_factory.mktemp("squares"))
+
+
+@pytest.fixture(scope="module")
+def other_task(dataset, tmp_path_factory):
+    """A checkpoint that was trained on one of the two tasks."""
+    output = tmp_path_factory.mktemp("other")
+    assert main(arguments(dataset, output, "data.tasks=[slide_left]")) == 0
+    return output / "checkpoint"
+
+
+def weights(checkpoint, part):
+    return load_file(next((checkpoint / part).glob("*.safetensors")))
+
+
+def test_only_the_named_tasks_are_trained_and_validated_on(other_task):
+    info = read_checkpoint_info(other_task)
+    assert info.tasks == ("slide_left",)
+    assert set(info.metrics["validation"]["tasks"]) == {"slide_left"}
+
+
+def test_fine_tuning_starts_with_what_the_checkpoint_predicts(dataset, other_task, tmp_path):
+    options = [f"model.weights={other_task}", "data.tasks=[slide_right]"]
+    still = ["optimization.learning_rate=1e-12", "optimization.max_steps=2", "optimization.weight_decay=0"]
+    assert main(arguments(dataset, tmp_path / "still", *options, *still)) == 0
+    for part in ("unet", "text_encoder", "vae"):
+        before, after = weights(other_task, part), weights(tmp_path / "still" / "checkpoint", part)
+        assert all(torch.equal(before[name], after[name]) for name in before)
+    row = load_split(dataset, "test")[0]
+    pictures = [
+        FramePredictor.from_pretrained(folder, device="cpu").predict(read_frame(row.input_image), row.prompt)
+        for folder in (other_task, tmp_path / "still" / "checkpoint")
+    ]
+    assert (pictures[0] == pictures[1]).all()
+
+    assert main(arguments(dataset, tmp_path / "tuned", *options)) == 0
+    tuned = tmp_path / "tuned" / "checkpoint"
+    assert read_checkpoint_info(tuned).tasks == ("slide_right",)
+    assert not torch.equal(weights(tuned, "unet")["conv_in.weight"], weights(other_task, "unet")["conv_in.weight"])
+    assert (tuned / "tokenizer" / "tokenizer.json").read_text() == (
+        other_task / "tokenizer" / "tokenizer.json"
+    ).read_text()
+    assert f"trained on from `{other_task}`" in (tuned / "README.md").read_text()
+    assert "trained from scratch" in (other_task / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        (
+            "data.tasks=[slide_up]",
+            "data.tasks: the dataset has no task slide_up; its tasks are slide_left, slide_right",
+        ),
+        ("model.autoencoder.components=8", "has model.autoencoder.components 12, the recipe 8"),
+        ("model.text_encoder.hidden=64", "the checkpoint's text_encoder is not of the recipe's sizes: size mismatch"),
+        ("model.difference_channels=4", "has model.difference_channels None, the recipe 4"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_named(dataset, other_task, tmp_path, capsys, option, problem):
+    assert main(arguments(dataset, tmp_path, f"model.weights={other_task}", option)) == 1
+    error = capsys.readouterr().err
+    assert problem in error and "Traceback" not in error
+
+
+def test_a_checkpoint_of_another_horizon_is_refused(other_task, tmp_path, capsys):
+    dataset = make_moving_squares(tmp_path / "squares", horizon=4)
+    assert main(arguments(dataset, tmp_path / "run", f"model.weights={other_task}")) == 1
+    assert "predict 8 steps ahead, but the dataset's pairs are 4 steps apart" in capsys.readouterr().err
+
+
+def test_overrides_may_stand_between_options(dataset, tmp_path):
+    command = arguments(dataset, tmp_path, "optimization.max_steps=2", "--dry-run", "run.log_every=1")
+    assert main(command) == 0

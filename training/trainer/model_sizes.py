@@ -1,0 +1,42 @@
+"""Sizes of the small model's parts, as a recipe gives them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TextEncoderSize:
+    """Size of the text encoder: tokens per instruction, hidden width, layers, attention heads."""
+
+    max_length: int = 32
+    hidden: int = 128
+    layers: int = 2
+    heads: int = 4
+
+
+@dataclass(frozen=True)
+class UNetSize:
+    """Size of the UNet.
+
+    Attributes:
+        channels: channels per resolution, finest first; each resolution after the first halves height and width.
+        attention: per resolution, whether its blocks attend to the instruction and to each other.
+        layers: residual blocks per resolution on the way down (one more on the way up).
+        head_channels: channels per attention head.
+        norm_groups: groups of the group normalisation; divides every entry of `channels`.
+        scale_shift: let the timestep scale and shift features instead of only shifting them.
+    """
+
+    channels: tuple[int, ...] = (128, 160, 192)
+    attention: tuple[bool, ...] = (False, True, True)
+    layers: int = 1
+    head_channels: int = 32
+    norm_groups: int = 32
+    scale_shift: bool = False
+
+    def __post_init__(self):
+        if len(self.attention) != len(self.channels):
+            raise ValueError(f"attention needs {len(self.channels)} entries, one per entry of channels")
+        if any(channels % self.norm_groups for channels in self.channels):
+            raise ValueError(f"channels {list(self.channels)} must be multiples of norm_groups {self.norm_groups}")
+        if any(channels % self.head_channels for channels in self.channels):
+            raise ValueError(f"channels {list(self.channels)} must be multiples of head_channels {self.head_channels}")
