@@ -17,6 +17,8 @@ from training.small.model import (
     build_unet,
 )
 from training.small.tokenizer import train_tokenizer
+from training.trainer.conditions import Conditions
+from training.trainer.widening import widened
 
 INSTRUCTIONS = (
     "hit the block with the hammer",
@@ -33,7 +35,8 @@ def make_tiny_checkpoint(
     Args:
         folder: where to save; returned.
         resolution: (height, width) in pixels.
-        **info: fields of CheckpointInfo that replace the defaults here.
+        **info: fields of CheckpointInfo that replace the defaults here; the UNet takes what they say of horizons and
+            history.
     """
     torch.manual_seed(seed)
     tokenizer = train_tokenizer(INSTRUCTIONS, merges=60)
@@ -44,6 +47,7 @@ def make_tiny_checkpoint(
         latent_channels,
         tuple(side // patch_size for side in resolution),
         text_size.hidden,
+        _conditions(info),
     )
     torch.nn.init.normal_(unet.conv_out.weight, std=0.05)  # zero by design, which would predict no change at all
     pipeline = build_pipeline(vae, build_text_encoder(tokenizer, text_size), tokenizer, unet, build_scheduler())
@@ -92,10 +96,16 @@ def make_tiny_full_checkpoint(
         cross_attention_dim=text_size.hidden,
         norm_num_groups=8,
     )
+    if "horizons" in info or "history" in info:
+        unet = widened(unet, _conditions(info).input_channels(4), "horizons" in info)
     text_encoder = build_text_encoder(tokenizer, text_size)
     pipeline = build_pipeline(vae, text_encoder, tokenizer, unet, scheduler or build_scheduler())
     settings = CheckpointInfo(**({"resolution": (64, 64)} | info)) if with_info or info else None
     return _save(pipeline, folder, settings)
+
+
+def _conditions(info: dict) -> Conditions:
+    return Conditions(**{name: info[name] for name in ("horizons", "history", "history_channels") if name in info})
 
 
 def _random_patch_autoencoder(patch_size: int, latent_channels: int) -> PatchAutoencoder:

@@ -24,7 +24,11 @@ class CheckpointInfo:
 
     Attributes:
         resolution: (height, width) in pixels at which the model works.
-        horizon: how many frames ahead the prediction is.
+        horizon: how many frames ahead the prediction is when the caller does not say.
+        horizons: the shortest and the longest horizon that the model was trained for; None: `horizon` alone.
+        history: how many frames before the current one those lie that the model may also be given, nearest first;
+            empty for a model that takes none.
+        history_channels: how many leading latent channels of each of them it is given; None is all.
         step_duration: seconds from one frame to the next, or None when unknown.
         steps: sampling steps when the caller does not say.
         one_step_noise: whether a single step starts from noise, as every longer sampling does, or from zeros, the
@@ -45,6 +49,9 @@ class CheckpointInfo:
 
     resolution: tuple[int, int]
     horizon: int = DEFAULT_HORIZON
+    horizons: tuple[int, int] | None = None
+    history: tuple[int, ...] = ()
+    history_channels: int | None = None
     step_duration: float | None = None
     steps: int = 1
     one_step_noise: bool = True
@@ -79,6 +86,7 @@ class CheckpointInfo:
         for name in ("horizon", "steps"):
             value = getattr(self, name)
             yield _is_number(value, int) and value >= 1, f"{name} must be an integer of at least 1, not {value!r}"
+        yield from self._condition_checks()
         duration = self.step_duration
         yield (
             duration is None or (_is_number(duration) and duration > 0),
@@ -100,6 +108,33 @@ class CheckpointInfo:
         for name in ("guidance_scale", "image_guidance_scale"):
             value = getattr(self, name)
             yield _is_number(value) and value >= 0, f"{name} must be a number of at least 0, not {value!r}"
+
+    def _condition_checks(self):
+        ends, steps, channels = self.horizons, self.history, self.history_channels
+        pair = ends is None or (_are_counts(ends) and len(ends) == 2 and _is_number(self.horizon, int))
+        yield (
+            pair and (ends is None or ends[0] <= self.horizon <= ends[1]),
+            f"horizons must be null or [shortest, longest] in steps, around horizon {self.horizon!r}, not {ends!r}",
+        )
+        yield (
+            steps == () or (_are_counts(steps) and list(steps) == sorted(set(steps))),
+            f"history must be ascending numbers of steps back, not {steps!r}",
+        )
+        yield (
+            channels is None or (_is_number(channels, int) and channels >= 1),
+            f"history_channels must be null or an integer of at least 1, not {channels!r}",
+        )
+
+    def check_horizon(self, horizon: int) -> None:
+        """Raises ValueError unless the model can predict this many steps ahead."""
+        shortest, longest = self.horizons or (self.horizon, self.horizon)
+        if not _is_number(horizon, int) or not shortest <= horizon <= longest:
+            wanted = f"an integer between {shortest} and {longest}" if shortest < longest else f"{shortest}"
+            raise ValueError(f"horizon must be {wanted} for this checkpoint, not {horizon!r}")
+
+
+def _are_counts(values) -> bool:
+    return isinstance(values, tuple) and all(_is_number(value, int) and value >= 1 for value in values)
 
 
 def _is_number(value, kind=(int, float)) -> bool:
@@ -127,7 +162,7 @@ def read_checkpoint_info(folder: str | os.PathLike) -> CheckpointInfo:
     try:
         if isinstance(values.get("compositing"), dict):
             values["compositing"] = Compositing(**values["compositing"])
-        for name in ("resolution", "tasks"):
+        for name in ("resolution", "tasks", "horizons", "history"):
             if isinstance(values.get(name), list):
                 values[name] = tuple(values[name])
         return CheckpointInfo(**values)

@@ -22,9 +22,11 @@ class CompiledUNet:
         """As PyTorch's modules have it."""
         return self.forward(*arguments, **keywords)
 
-    def forward(self, sample, timestep, encoder_hidden_states, return_dict=False):
+    def forward(self, sample, timestep, encoder_hidden_states, class_labels=None, return_dict=False):
         """Arguments and result as those of the UNet; the result is a 1-tuple."""
         timestep = torch.as_tensor(timestep, device=sample.device)  # one on the CPU would rule out a CUDA graph
         torch.compiler.cudagraph_mark_step_begin()
-        output = self._unet(sample, timestep, encoder_hidden_states=encoder_hidden_states, return_dict=False)[0]
+        output = self._unet(
+            sample, timestep, encoder_hidden_states=encoder_hidden_states, class_labels=class_labels, return_dict=False
+        )[0]
         return (output.clone(),)  # the graph's next run writes over its output

@@ -47,10 +47,11 @@ class OpenVinoUNet:
         """As PyTorch's modules have it."""
         return self.forward(*arguments, **keywords)
 
-    def forward(self, sample, timestep, encoder_hidden_states, return_dict=False):
+    def forward(self, sample, timestep, encoder_hidden_states, class_labels=None, return_dict=False):
         """Arguments and result as those of the UNet; the result is a 1-tuple."""
         timestep = torch.as_tensor(timestep, dtype=torch.float32)
-        inputs = [tensor.contiguous().numpy() for tensor in (sample, timestep, encoder_hidden_states)]
+        given = [sample, timestep, encoder_hidden_states] + ([] if class_labels is None else [class_labels])
+        inputs = [tensor.contiguous().numpy() for tensor in given]
         return (torch.from_numpy(self._compiled(inputs)[0]),)
 
 
@@ -107,6 +108,7 @@ def _trace(unet, openvino):
         torch.zeros(1, config.in_channels, side, side),
         torch.tensor(999.0),
         torch.zeros(1, 8, config.cross_attention_dim),
+        *([torch.zeros(1)] if config.class_embed_type else []),
     )
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # checks that hold for every size; PyTorch's plans for its tracer
@@ -120,8 +122,8 @@ class _Positional(torch.nn.Module):
         super().__init__()
         self.unet = unet
 
-    def forward(self, sample, timestep, embeddings):
-        return self.unet(sample, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
+    def forward(self, sample, timestep, embeddings, labels=None):
+        return self.unet(sample, timestep, encoder_hidden_states=embeddings, class_labels=labels, return_dict=False)[0]
 
 
 def _checksum(unet, openvino_version: str) -> str:

@@ -2,13 +2,14 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
+from framepred_ros.prediction.conditions import Past, check_conditions
 from framepred_ros.prediction.imaging import DeviceImaging, HostImaging
 from framepred_ros.prediction.loading import load_pipeline, resolve_device
 from framepred_ros.prediction.sampling import SAMPLERS, resolve_engine
@@ -35,6 +36,7 @@ class FramePredictor:
     def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo, engine: str = "auto"):
         self.engine = resolve_engine(engine, unet)
         _check_resolution(info, vae)
+        check_conditions(unet.config, vae.config.latent_channels, info)
         self.vae, self.text_encoder, self.unet = vae.eval(), text_encoder.eval(), unet.eval()
         self.tokenizer, self.scheduler, self.info = tokenizer, scheduler, info
         self.device, self.dtype = unet.device, unet.dtype
@@ -89,8 +91,25 @@ class FramePredictor:
         """Seconds from one frame to the next in training, or None when the checkpoint does not say."""
         return self.info.step_duration
 
+    @property
+    def horizons(self) -> tuple[int, int]:
+        """The shortest and the longest horizon that can be asked for, in steps."""
+        return self.info.horizons or (self.info.horizon, self.info.horizon)
+
+    @property
+    def history(self) -> tuple[int, ...]:
+        """How many steps before the current frame those frames lie that a prediction may also be given."""
+        return self.info.history
+
     def predict(
-        self, image: np.ndarray, instruction: str, steps: int | None = None, seed: int | None = None
+        self,
+        image: np.ndarray,
+        instruction: str,
+        steps: int | None = None,
+        seed: int | None = None,
+        *,
+        horizon: int | None = None,
+        history: Mapping[int, np.ndarray] | None = None,
     ) -> np.ndarray:
         """Predicts the frame `horizon` steps after `image`.
 
@@ -101,14 +120,45 @@ class FramePredictor:
                 the conditional mean.
             seed: seed of the noise; None is 0, so that equal inputs give equal frames and a video does not
                 flicker. Without effect where one step starts without noise (`info.one_step_noise`).
+            horizon: how many steps ahead, within `horizons`; the checkpoint's `horizon` when None.
+            history: what the camera saw before, by how many steps ago, each an image of the size of `image`; any of the
+                checkpoint's `history` may be missing.
 
         Returns:
             uint8 RGB (H, W, 3), the size of `image`.
 
         Raises:
-            ValueError: wrong dtype or shape, empty instruction, or steps out of range; the message says which.
+            ValueError: wrong dtype or shape, empty instruction, steps or horizon out of range, or a past that the
+                checkpoint does not take; the message says which.
         """
-        return self.predict_batch([image], [instruction], steps=steps, seed=seed)[0]
+        horizons, histories = [self.horizon if horizon is None else horizon], [history or {}]
+        return self.predict_batch(
+            [image], [instruction], steps=steps, seed=seed, horizons=horizons, histories=histories
+        )[0]
+
+    def predict_clip(
+        self,
+        image: np.ndarray,
+        instruction: str,
+        horizons: Sequence[int],
+        steps: int | None = None,
+        seed: int | None = None,
+        *,
+        history: Mapping[int, np.ndarray] | None = None,
+    ) -> list[np.ndarray]:
+        """Predicts several moments of one future in one pass; each frame is what `predict` gives for that horizon.
+
+        Args:
+            horizons: how many steps ahead each frame is.
+            image, instruction, steps, seed, history: as in `predict`.
+
+        Raises:
+            ValueError: as in `predict`.
+        """
+        count = len(horizons)
+        return self.predict_batch(
+            [image] * count, [instruction] * count, steps, seed, horizons=horizons, histories=[history or {}] * count
+        )
 
     def predict_batch(
         self,
@@ -116,6 +166,9 @@ class FramePredictor:
         instructions: Sequence[str],
         steps: int | None = None,
         seed: int | None = None,
+        *,
+        horizons: Sequence[int] | None = None,
+        histories: Sequence[Mapping[int, np.ndarray]] | None = None,
     ) -> list[np.ndarray]:
         """Predicts for several frames in one pass; each result is what `predict` gives for that frame.
 
@@ -123,20 +176,29 @@ class FramePredictor:
             images: uint8 RGB (H, W, 3) each; sizes may differ.
             instructions: one per image.
             steps, seed: as in `predict`; every frame starts from the same noise.
+            horizons, histories: one per image, as in `predict`; the checkpoint's `horizon` and no past when None.
 
         Raises:
             ValueError: as in `predict`, or when the counts differ.
         """
         steps = self._check_steps(steps)
-        if len(images) != len(instructions):
-            raise ValueError(f"{len(images)} images but {len(instructions)} instructions")
-        for image, instruction in zip(images, instructions, strict=True):
+        horizons = [self.horizon] * len(images) if horizons is None else list(horizons)
+        histories = [{}] * len(images) if histories is None else list(histories)
+        for name, given in (("instructions", instructions), ("horizons", horizons), ("histories", histories)):
+            if len(images) != len(given):
+                raise ValueError(f"{len(images)} images but {len(given)} {name}")
+        for image, instruction, horizon, history in zip(images, instructions, horizons, histories, strict=True):
             check_image(image)
             check_instruction(instruction)
+            self.info.check_horizon(horizon)
+            self._check_history(history)
         if not images:
             return []
         with self._lock, torch.inference_mode():
-            current, predicted = self.sampler.sample(self._pixels(images), instructions, steps, seed or 0)
+            past = self._past(images, histories)
+            current, predicted = self.sampler.sample(
+                self._pixels(images), instructions, steps, seed or 0, horizons, past
+            )
             return self._render(images, current, predicted)
 
     def reconstruct(self, image: np.ndarray) -> np.ndarray:
@@ -156,6 +218,18 @@ class FramePredictor:
     def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """Frames, uint8 RGB (H, W, 3) each, at the model's resolution: (N, 3, h, w) in [-1, 1]."""
         return self.imaging.load(images, self.info.resolution).to(self.dtype) / 127.5 - 1
+
+    def _past(self, images: Sequence[np.ndarray], histories: Sequence[Mapping[int, np.ndarray]]) -> Past | None:
+        """What the cameras saw before, at the model's resolution; None if nothing is given."""
+        if not any(histories):
+            return None
+        present = torch.tensor([[steps in history for steps in self.history] for history in histories])
+        frames = [
+            history.get(steps, image)
+            for image, history in zip(images, histories, strict=True)
+            for steps in self.history
+        ]
+        return Past(self._pixels(frames).unflatten(0, present.shape), present)
 
     def _render(self, images, current, predicted) -> list[np.ndarray]:
         predicted = predicted / self.vae.config.scaling_factor
@@ -177,6 +251,13 @@ class FramePredictor:
         """Pictures float32 (N, 3, H, W) in 0..255 at the model's resolution."""
         pixels = self.vae.decode(latents, return_dict=False)[0].float()
         return ((pixels + 1) * 127.5).clamp(0, 255)
+
+    def _check_history(self, history: Mapping[int, np.ndarray]) -> None:
+        for steps, image in history.items():
+            if steps not in self.history:
+                takes = f"frames {', '.join(map(str, self.history))} steps back" if self.history else "no past"
+                raise ValueError(f"history has a frame {steps!r} steps back, but this checkpoint takes {takes}")
+            check_image(image)
 
     def _check_steps(self, steps: int | None) -> int:
         steps = self.info.steps if steps is None else steps

@@ -5,7 +5,7 @@ All have one method, `sample`. The arithmetic is the same; the reference is ther
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import torch
 
 from framepred_ros.prediction.checkpoint import CheckpointInfo
 from framepred_ros.prediction.compiled_unet import CompiledUNet
+from framepred_ros.prediction.conditions import Past, history_channels, horizon_labels
 from framepred_ros.prediction.guidance import guidance_inputs, guide, is_guided
 from framepred_ros.prediction.loading import build_pipeline
 
@@ -23,7 +24,13 @@ class Sampler(Protocol):
     """Samples latents of the future frame."""
 
     def sample(
-        self, pixels: torch.Tensor, instructions: Sequence[str], steps: int, seed: int
+        self,
+        pixels: torch.Tensor,
+        instructions: Sequence[str],
+        steps: int,
+        seed: int,
+        horizons: Sequence[int] | None = None,
+        past: Past | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Encodes the current frames and samples what follows.
 
@@ -32,6 +39,8 @@ class Sampler(Protocol):
             instructions: N instructions.
             steps: sampling steps.
             seed: of the noise, which is the same for every frame, device and batch size.
+            horizons: N horizons in steps; None: the checkpoint's own. A model of one horizon does not look at them.
+            past: earlier frames, `CheckpointInfo.history` steps back, at the model's resolution; None: there are none.
 
         Returns:
             (N, C, h, w) each: the current frames' latents, the autoencoder's mode without its scaling factor; and the
@@ -53,13 +62,15 @@ class FastSampler:
         self.scheduler, self.info = scheduler, info
         self._embeddings = OrderedDict()
 
-    def sample(self, pixels, instructions, steps, seed):
+    def sample(self, pixels, instructions, steps, seed, horizons=None, past=None):
         """See `Sampler.sample`."""
         current = self.vae.encode(pixels).latent_dist.mode()
         guided = is_guided(self.info)
-        condition, embeddings = current, torch.cat([self.embed(instruction) for instruction in instructions])
+        embeddings = torch.cat([self.embed(instruction) for instruction in instructions])
+        condition, labels = unet_conditions(self.vae, current, self.info, horizons, past)
         if guided:
-            condition, embeddings = guidance_inputs(current, embeddings, self.embed(""))
+            condition, embeddings = guidance_inputs(condition, embeddings, self.embed(""))
+            labels = {name: torch.cat([value] * 3) for name, value in labels.items()}
         # One generator per frame, as if each were sampled alone.
         generators = [torch.Generator().manual_seed(seed) for _ in instructions]
         self.scheduler.set_timesteps(steps, device=current.device)
@@ -68,7 +79,7 @@ class FastSampler:
         for timestep in self.scheduler.timesteps:
             sample = torch.cat([latents] * 3) if guided else latents
             sample = torch.cat([self.scheduler.scale_model_input(sample, timestep), condition], dim=1)
-            output = self.unet(sample, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
+            output = self.unet(sample, timestep, encoder_hidden_states=embeddings, return_dict=False, **labels)[0]
             if guided:
                 output = guide(output, self.info)
             latents = self.scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
@@ -109,7 +120,7 @@ class CompiledSampler(FastSampler):
         super().__init__(vae, text_encoder, tokenizer, CompiledUNet(unet), scheduler, info)
 
 
-class ReferenceSampler:
+class PipelineSampler:
     """`diffusers.StableDiffusionInstructPix2PixPipeline`, called once per frame.
 
     Raises:
@@ -127,7 +138,7 @@ class ReferenceSampler:
         self.pipeline = build_pipeline(vae, text_encoder, tokenizer, unet, scheduler)
         self.pipeline.set_progress_bar_config(disable=True)
 
-    def sample(self, pixels, instructions, steps, seed):
+    def sample(self, pixels, instructions, steps, seed, horizons=None, past=None):
         """See `Sampler.sample`."""
         current = self.vae.encode(pixels).latent_dist.mode()
         sampled = [
@@ -151,11 +162,74 @@ class ReferenceSampler:
         ).images
 
 
-SAMPLERS: dict[str, type] = {
+class PlainSampler(FastSampler):
+    """The reference for what the stock pipeline cannot express: one frame and one pass at a time, same modules."""
+
+    def sample(self, pixels, instructions, steps, seed, horizons=None, past=None):
+        """See `Sampler.sample`."""
+        horizons = [self.info.horizon] * len(instructions) if horizons is None else horizons
+        currents, sampled = [], []
+        for number, (instruction, horizon) in enumerate(zip(instructions, horizons, strict=True)):
+            one = slice(number, number + 1)
+            before = None if past is None else Past(past.pixels[one], past.present[one])
+            current = self.vae.encode(pixels[one]).latent_dist.mode()
+            condition, labels = unet_conditions(self.vae, current, self.info, [horizon], before)
+            currents.append(current)
+            sampled.append(self._sample_one(current, condition, labels, instruction, steps, seed))
+        return torch.cat(currents), torch.cat(sampled)
+
+    def _sample_one(self, current, condition, labels, instruction, steps, seed):
+        generators = [torch.Generator().manual_seed(seed)]
+        self.scheduler.set_timesteps(steps, device=current.device)
+        latents = initial_latents(current, generators, self.scheduler, self.info, steps)
+        extra = _accepted_arguments(self.scheduler.step, eta=0.0, generator=generators)
+        passes = [(condition, self.embed(instruction))]
+        if is_guided(self.info):
+            passes += [(condition, self.embed("")), (torch.zeros_like(condition), self.embed(""))]
+        for timestep in self.scheduler.timesteps:
+            scaled = self.scheduler.scale_model_input(latents, timestep)
+            outputs = [
+                self.unet(torch.cat([scaled, given], dim=1), timestep, text, **labels, return_dict=False)[0]
+                for given, text in passes
+            ]
+            output = guide(torch.cat(outputs), self.info) if len(outputs) > 1 else outputs[0]
+            latents = self.scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
+        return latents
+
+
+def make_reference_sampler(vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo) -> Sampler:
+    """The stock pipeline, or a plain loop for a checkpoint that takes a horizon or a past: it takes neither."""
+    kind = PlainSampler if info.horizons or info.history else PipelineSampler
+    return kind(vae, text_encoder, tokenizer, unet, scheduler, info)
+
+
+def unet_conditions(vae, current, info: CheckpointInfo, horizons: Sequence[int] | None, past: Past | None):
+    """What the UNet is given besides noise, time and words: see `framepred_ros.prediction.conditions`.
+
+    Args:
+        current: latents of the current frames (N, C, h, w).
+
+    Returns:
+        the input channels behind the noisy latents' (N, C or more, h, w), and further arguments of the UNet by name.
+    """
+    horizons = [info.horizon] * len(current) if horizons is None else horizons
+    labels = {"class_labels": horizon_labels(horizons, current.device)} if info.horizons else {}
+    if not info.history:
+        return current, labels
+    before = current[:, None].expand(-1, len(info.history), *current.shape[1:])
+    present = torch.zeros(before.shape[:2], dtype=torch.bool, device=current.device)
+    if past is not None:
+        present = past.present.to(current.device)
+        if present.any():
+            before = vae.encode(past.pixels.flatten(0, 1)).latent_dist.mode().view(before.shape)
+    return torch.cat([current, history_channels(current, before, present, info.history_channels)], dim=1), labels
+
+
+SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "fast": FastSampler,
     "compile": CompiledSampler,
     "openvino": OpenVinoSampler,
-    "diffusers": ReferenceSampler,
+    "diffusers": make_reference_sampler,
 }
 """By the name of the engine."""
 

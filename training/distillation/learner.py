@@ -15,7 +15,7 @@ from framepred_ros.prediction.guidance import guidance_inputs, guide, is_guided
 from framepred_ros.prediction.loading import build_pipeline
 from framepred_ros.prediction.predictor import coarse_channels
 from training.distillation.consistency import ConsistencySolver, build_scheduler, pseudo_huber
-from training.distillation.teacher import load_teacher
+from training.distillation.teacher import conditions_of, load_teacher
 from training.full.cached_pairs import CachedPairs, denoiser_inputs, to_device
 from training.full.learner import HALF
 from training.full.objective import Batch
@@ -33,9 +33,15 @@ class Student(torch.nn.Module):
         super().__init__()
         self.unet, self.teacher = unet, teacher
 
-    def forward(self, sample: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """The student's output (N, C, h, w) for latents (N, 2 C, h, w), timesteps (N,) and embeddings (N, L, D)."""
-        return self.unet(sample, timesteps, text, return_dict=False)[0]
+    def forward(
+        self,
+        sample: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: torch.Tensor,
+        horizons: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The student's output (N, C, h, w); arguments as those of `training.full.learner.Denoiser`."""
+        return self.unet(sample, timesteps, text, class_labels=horizons, return_dict=False)[0]
 
     def train(self, mode: bool = True) -> Student:
         """As PyTorch has it, but the teacher always evaluates."""
@@ -62,6 +68,7 @@ class DistillationLearner:
         self.recipe, self.options = recipe, recipe.model
         teacher = load_teacher(folder)
         self.info = replace(teacher.info, **self.options.guidance())
+        self.conditions = conditions_of(self.info)
         self.scheduler = build_scheduler(teacher.scheduler, self.options.solver_steps)
         unet = copy.deepcopy(teacher.parts.unet).requires_grad_(True)
         self.parts = replace(teacher.parts, unet=unet)
@@ -73,7 +80,9 @@ class DistillationLearner:
         if accelerator.distributed_type == DistributedType.FSDP:
             raise ValueError("distillation needs the whole model on each GPU; launch it with DDP instead of FSDP")
         self.device = accelerator.device
-        self.pairs = CachedPairs(self.recipe, self.parts, table, output / "cache", self.device)
+        self.pairs = CachedPairs(
+            self.recipe, self.parts, table, output / "cache", self.device, self.conditions
+        )
         self.solver = ConsistencySolver(self.scheduler).to(self.device)
         self.channel_weights = channel_weights(self.parts.vae).to(self.device)
 
@@ -111,6 +120,7 @@ class DistillationLearner:
             "steps": self.options.steps,
             "prediction_target": self.info.prediction_target,
             "difference_channels": self.info.difference_channels,
+            **self.conditions.checkpoint_settings(),
         }
 
     def _clean(self, batch: Batch) -> torch.Tensor:
@@ -121,16 +131,21 @@ class DistillationLearner:
         return future * self.parts.vae.config.scaling_factor
 
     def _inputs(self, sample: torch.Tensor, positions: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, ...]:
-        return torch.cat([sample, batch.current], dim=1), self.solver.timesteps[positions], batch.text
+        sample = torch.cat([sample, batch.condition], dim=1)
+        arguments = sample, self.solver.timesteps[positions], batch.text
+        return arguments if batch.horizons is None else (*arguments, batch.horizons)
 
     def _teach(self, noisy: torch.Tensor, positions: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The teacher's output, with its guidance."""
         timesteps = self.solver.timesteps[positions]
         if not is_guided(self.info):
-            return self.model.teacher(*self._inputs(noisy, positions, batch), return_dict=False)[0]
-        current, text = guidance_inputs(batch.current, batch.text, batch.empty)
-        sample = torch.cat([torch.cat([noisy] * 3), current], dim=1)
-        output = self.model.teacher(sample, timesteps.repeat(3), text, return_dict=False)[0]
+            sample, timesteps, text, *horizons = self._inputs(noisy, positions, batch)
+            labels = horizons[0] if horizons else None
+            return self.model.teacher(sample, timesteps, text, class_labels=labels, return_dict=False)[0]
+        condition, text = guidance_inputs(batch.condition, batch.text, batch.empty)
+        sample = torch.cat([torch.cat([noisy] * 3), condition], dim=1)
+        labels = None if batch.horizons is None else batch.horizons.repeat(3)
+        output = self.model.teacher(sample, timesteps.repeat(3), text, class_labels=labels, return_dict=False)[0]
         return guide(output.float(), self.info)  # large scales amplify the rounding of 16 bits
 
     def _target_output(self, *inputs: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info
 from framepred_ros.prediction.guidance import is_guided
+from training.trainer.conditions import Conditions
 from training.trainer.learner import Parts
 from training.trainer.weights import WeightsError, open_weights
 
@@ -41,6 +42,11 @@ def load_teacher(folder: Path) -> Teacher:
         part.eval().requires_grad_(False) for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet)
     )
     return Teacher(Parts(vae, text_encoder, pipeline.tokenizer, unet), pipeline.scheduler, read_checkpoint_info(folder))
+
+
+def conditions_of(info: CheckpointInfo) -> Conditions:
+    """The conditions that a model learns from a teacher: the teacher's own."""
+    return Conditions(horizons=info.horizons, history=info.history, history_channels=info.history_channels)
 
 
 def overrides_from(name: str, info: CheckpointInfo) -> list[str]:

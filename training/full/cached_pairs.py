@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from training.full.objective import Batch
-from training.trainer.latent_cache import cache_embeddings, cache_latents
+from training.trainer.conditions import Conditions
+from training.trainer.drawn_conditions import drawn_conditions
+from training.trainer.latent_cache import cache_embeddings, cache_latents, drawn_latents
 from training.trainer.learner import Parts
 from training.trainer.pair_table import PairTable
 from training.trainer.recipe import Recipe
@@ -19,10 +21,18 @@ from training.trainer.sampler import Draw, draw_noise
 class CachedPairs:
     """Fills the caches in `folder`, or uses what is there; autoencoder and text encoder leave the device again."""
 
-    def __init__(self, recipe: Recipe, parts: Parts, table: PairTable, folder: Path, device: torch.device):
+    def __init__(
+        self,
+        recipe: Recipe,
+        parts: Parts,
+        table: PairTable,
+        folder: Path,
+        device: torch.device,
+        conditions: Conditions,
+    ):
         # What the reference script computes latents and embeddings in, float16's finer steps in place of bfloat16's.
         dtype = np.float32 if recipe.run.mixed_precision == "no" else np.float16
-        self.table = table
+        self.conditions = conditions
         self.channels = parts.vae.config.latent_channels
         vae, text_encoder = parts.vae.to(device), parts.text_encoder.to(device)
         self.latents = cache_latents(folder, table.frames, vae, recipe.resolution, dtype, recipe.data.mirror)
@@ -32,16 +42,16 @@ class CachedPairs:
 
     def load(self, draw: Draw, timesteps: int, last_fraction: float) -> Batch:
         """The drawn samples on the CPU; `timesteps` and `last_fraction` are those of `draw_noise`."""
-        variants = draw.mirrored.astype(int)
-        current, future = (
-            torch.from_numpy(self.latents[frames[draw.pairs], variants]).float()
-            for frames in (self.table.current, self.table.future)
-        )
+        current, future = (drawn_latents(self.latents, each, draw.mirrored) for each in (draw.current, draw.future))
+        current = current[:, : self.channels]
+        condition, horizons = drawn_conditions(self.conditions, draw, self.latents, current)
         mean, std = future[:, : self.channels], future[:, self.channels :]
         return Batch(
             mean=mean,
             std=std if std.shape[1] else torch.zeros_like(mean),  # a deterministic autoencoder's is not cached
-            current=current[:, : self.channels],
+            current=current,
+            condition=condition,
+            horizons=horizons,
             text=torch.from_numpy(self.embeddings[draw.instructions]).float(),
             empty=torch.tensor(self.embeddings[-1:], dtype=torch.float32),
             noise=draw_noise(draw.seeds, mean.shape[1:], timesteps, last_fraction),
@@ -50,18 +60,19 @@ class CachedPairs:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The same batch on a device."""
-    moved = {name: value.to(device) for name, value in vars(batch).items() if name != "noise"}
+    moved = {name: value.to(device) for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}
     noise = type(batch.noise)(**{name: value.to(device) for name, value in vars(batch.noise).items()})
     return replace(batch, **moved, noise=noise)
 
 
 def denoiser_inputs(parts: Parts, resolution: tuple[int, int], batch_size: int) -> tuple[torch.Tensor, ...]:
-    """Arguments of the UNet of the shapes that a batch has: latents, timesteps and embeddings."""
+    """Arguments of the UNet of the shapes that a batch has: input channels, timesteps, embeddings, and horizons."""
     unit = 2 ** (len(parts.vae.config.block_out_channels) - 1)
     height, width = (side // unit for side in resolution)
     text = parts.text_encoder.config
-    return (
+    arguments = (
         torch.zeros(batch_size, parts.unet.config.in_channels, height, width),
         torch.zeros(batch_size, dtype=torch.int64),
         torch.zeros(batch_size, text.max_position_embeddings, text.hidden_size),
     )
+    return arguments if parts.unet.config.class_embed_type is None else (*arguments, torch.zeros(batch_size))

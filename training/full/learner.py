@@ -28,17 +28,27 @@ class Denoiser(torch.nn.Module):
         super().__init__()
         self.unet = unet
 
-    def forward(self, sample: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Predicts (N, C, h, w) from latents (N, 2 C, h, w), timesteps (N,) and embeddings (N, L, D)."""
-        return self.unet(sample, timesteps, text, return_dict=False)[0]
+    def forward(
+        self,
+        sample: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: torch.Tensor,
+        horizons: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Predicts (N, C, h, w) from input channels (N, 2 C or more, h, w), timesteps (N,) and embeddings (N, L, D).
+
+        Args:
+            horizons: (N,), if the model takes one.
+        """
+        return self.unet(sample, timesteps, text, class_labels=horizons, return_dict=False)[0]
 
 
 class PretrainedLearner:
     """See `training.trainer.learner.Learner`; starts from a folder. Raises WeightsError if it cannot be loaded."""
 
     def __init__(self, recipe: Recipe, folder: Path):
-        self.recipe, self.options = recipe, recipe.model
-        self.parts = load_parts(folder)
+        self.recipe, self.options, self.conditions = recipe, recipe.model, recipe.model.conditions
+        self.parts = load_parts(folder, self.conditions)
         self.scheduler = load_scheduler(folder, self.options.diffusion)
         self.model = Denoiser(self.parts.unet)
         if self.options.lora is not None:
@@ -49,7 +59,9 @@ class PretrainedLearner:
     def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:
         """See `Learner`."""
         self.device = accelerator.device
-        self.pairs = CachedPairs(self.recipe, self.parts, table, output / "cache", self.device)
+        self.pairs = CachedPairs(
+            self.recipe, self.parts, table, output / "cache", self.device, self.conditions
+        )
 
     def load(self, draw: Draw) -> Batch:
         """See `Learner`."""
@@ -61,7 +73,7 @@ class PretrainedLearner:
         batch = to_device(batch, self.device)
         scaling = self.parts.vae.config.scaling_factor
         denoising = make_denoising(batch, self.scheduler, scaling, self.options.diffusion)
-        predicted = model(denoising.sample, denoising.timesteps, denoising.text)
+        predicted = model(denoising.sample, denoising.timesteps, denoising.text, batch.horizons)
         return weighted_loss(predicted, denoising), {}
 
     def inputs(self, batch_size: int) -> tuple[torch.Tensor, ...]:
@@ -84,4 +96,5 @@ class PretrainedLearner:
             "guidance_scale": sampling.guidance_scale,
             "image_guidance_scale": sampling.image_guidance_scale,
             "prediction_target": "future",
+            **self.options.conditions.checkpoint_settings(),
         }

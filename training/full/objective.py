@@ -22,6 +22,8 @@ class Batch:
     Attributes:
         mean, std: the posterior of the future frame's latents, (N, C, h, w), without the scaling factor.
         current: the mode of the current frame's latents, (N, C, h, w), likewise.
+        condition: that and the past's channels, if the model takes a past.
+        horizons: steps, float32 (N,), or None for a model that takes none.
         text: the instructions' embeddings (N, L, D).
         empty: the empty instruction's embedding (1, L, D).
         noise: the random numbers.
@@ -30,6 +32,8 @@ class Batch:
     mean: torch.Tensor
     std: torch.Tensor
     current: torch.Tensor
+    condition: torch.Tensor
+    horizons: torch.Tensor | None
     text: torch.Tensor
     empty: torch.Tensor
     noise: Noise
@@ -37,7 +41,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Denoising:
-    """Inputs of the UNet, (N, 2 C, h, w), (N,) and (N, L, D), its target (N, C, h, w) and the samples' weights (N,)."""
+    """Inputs of the UNet, (N, 2 C or more, h, w), (N,) and (N, L, D), its target (N, C, h, w), and weights (N,)."""
 
     sample: torch.Tensor
     timesteps: torch.Tensor
@@ -60,9 +64,9 @@ def make_denoising(
         target = drawn.noise
     else:
         target = scheduler.get_velocity(clean, drawn.noise, drawn.timesteps)
-    text, current = drawn.drop_conditions(batch.text, batch.empty, batch.current, options.conditioning_dropout)
+    text, condition = drawn.drop_conditions(batch.text, batch.empty, batch.condition, options.conditioning_dropout)
     weights = timestep_weights(drawn.timesteps, scheduler, options)
-    return Denoising(torch.cat([noisy, current], dim=1), drawn.timesteps, text, target, weights)
+    return Denoising(torch.cat([noisy, condition], dim=1), drawn.timesteps, text, target, weights)
 
 
 def timestep_weights(

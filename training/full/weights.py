@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from training.trainer.conditions import Conditions
 from training.trainer.learner import Parts
 from training.trainer.recipe import Diffusion
 from training.trainer.weights import WeightsError
+from training.trainer.widening import widened
 
 
-def load_parts(folder: Path) -> Parts:
-    """Loads the models of a folder, the UNet with eight input channels.
+def load_parts(folder: Path, conditions: Conditions = Conditions()) -> Parts:  # noqa: B008  (frozen)
+    """Loads the models of a folder, the UNet with eight input channels, and more for the conditions.
 
     Raises:
         WeightsError: files are missing, damaged, no safetensors, or of other models.
@@ -37,37 +40,23 @@ def load_parts(folder: Path) -> Parts:
     # A folder without the tokenizer's settings would pad to a length of 1e30.
     length = parts.text_encoder.config.max_position_embeddings
     parts.tokenizer.model_max_length = min(parts.tokenizer.model_max_length, length)
-    widen_input(parts.unet, parts.vae.config.latent_channels)
-    return parts
+    return replace(parts, unet=widen_unet(parts.unet, parts.vae.config.latent_channels, conditions))
 
 
-def widen_input(unet: UNet2DConditionModel, latent_channels: int) -> None:
-    """Widens the UNet's first convolution, in place, from noisy latents to noisy latents and the current frame's.
-
-    The new weights are zero, so that the wider UNet computes at first what the narrow one did (arXiv 2211.09800,
-    section 3.2). The bias is kept with the old weights: the UNet's output would change without it. A UNet that is wide
-    already stays as it is.
+def widen_unet(unet: UNet2DConditionModel, latent_channels: int, conditions: Conditions) -> UNet2DConditionModel:
+    """Widens a UNet from noisy latents (Stable Diffusion), or from those and the current frame's (InstructPix2Pix), to
+    what the conditions ask for.
 
     Raises:
-        WeightsError: the UNet takes neither one nor two frames' latents.
+        WeightsError: the UNet takes something else.
     """
-    if unet.config.in_channels == 2 * latent_channels:
-        return
-    if unet.config.in_channels != latent_channels:
+    wanted = conditions.input_channels(latent_channels)
+    if unet.config.in_channels not in (latent_channels, 2 * latent_channels, wanted):
         raise WeightsError(
             f"model.weights: the UNet takes {unet.config.in_channels} channels; training starts from {latent_channels} "
             f"(Stable Diffusion) or {2 * latent_channels} (InstructPix2Pix)"
         )
-    narrow = unet.conv_in
-    wide = torch.nn.Conv2d(
-        2 * latent_channels, narrow.out_channels, narrow.kernel_size, narrow.stride, narrow.padding
-    ).to(narrow.weight)
-    with torch.no_grad():
-        wide.weight.zero_()
-        wide.weight[:, :latent_channels] = narrow.weight
-        wide.bias.copy_(narrow.bias)
-    unet.conv_in = wide
-    unet.register_to_config(in_channels=2 * latent_channels)
+    return widened(unet, wanted, conditions.horizons is not None)
 
 
 def load_scheduler(folder: Path, options: Diffusion) -> DDPMScheduler | DDIMScheduler:

@@ -24,7 +24,8 @@ from training.small.loss import VelocityLoss, add_noise
 from training.small.model import build_scheduler, build_text_encoder, build_unet
 from training.small.start import copy_weights, load_start
 from training.small.tokenizer import train_tokenizer
-from training.trainer.latent_cache import cache_latents, tokenize
+from training.trainer.drawn_conditions import drawn_conditions
+from training.trainer.latent_cache import cache_latents, drawn_latents, tokenize
 from training.trainer.learner import Parts
 from training.trainer.pair_table import PairTable
 from training.trainer.recipe import Recipe, SmallModel
@@ -39,20 +40,37 @@ class DenoisingModel(torch.nn.Module):
         self.unet, self.text_encoder = unet, text_encoder
 
     def forward(
-        self, noisy: torch.Tensor, current: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor
+        self,
+        noisy: torch.Tensor,
+        condition: torch.Tensor,
+        timesteps: torch.Tensor,
+        tokens: torch.Tensor,
+        horizons: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Predicts v (N, C, h, w) from noisy and current latents (N, C, h, w), timesteps (N,), tokens (N, L)."""
-        embeddings = self.text_encoder(tokens)[0]
-        return self.unet(torch.cat([noisy, current], dim=1), timesteps, embeddings, return_dict=False)[0]
+        """Predicts v (N, C, h, w).
+
+        Args:
+            noisy: latents (N, C, h, w).
+            condition: the current frame's latents, and the past's channels if the model takes one.
+            timesteps, tokens: (N,) and (N, L).
+            horizons: (N,), if the model takes one.
+        """
+        embeddings, sample = self.text_encoder(tokens)[0], torch.cat([noisy, condition], dim=1)
+        return self.unet(sample, timesteps, embeddings, class_labels=horizons, return_dict=False)[0]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Latents of current and future frame (N, C, h, w), tokens (N, L), and the random numbers."""
+    """Latents of current and future frame (N, C, h, w), tokens (N, L), conditions, and the random numbers.
+
+    `condition` is `current` and the past's channels; `horizons` is (N,), or None for a model that takes none.
+    """
 
     current: torch.Tensor
+    condition: torch.Tensor
     future: torch.Tensor
     tokens: torch.Tensor
+    horizons: torch.Tensor | None
     noise: Noise
 
 
@@ -64,7 +82,7 @@ class SmallLearner:
     """
 
     def __init__(self, recipe: Recipe, instructions: Sequence[str], weights: Path | None = None):
-        self.recipe, self.options = recipe, recipe.model
+        self.recipe, self.options, self.conditions = recipe, recipe.model, recipe.model.conditions
         self.scheduler = build_scheduler()
         self.start = load_start(weights, self.options) if weights else None
         self.tokenizer = self.start.tokenizer if self.start else _new_tokenizer(self.options, instructions)
@@ -93,31 +111,36 @@ class SmallLearner:
 
     def load(self, draw: Draw) -> Batch:
         """See `Learner`."""
-        variants = draw.mirrored.astype(int)
-        current, future = (
-            torch.from_numpy(self.latents[frames[draw.pairs], variants]).float()
-            for frames in (self.table.current, self.table.future)
-        )
+        current, future = (drawn_latents(self.latents, each, draw.mirrored) for each in (draw.current, draw.future))
+        condition, horizons = drawn_conditions(self.conditions, draw, self.latents, current)
         steps, last = self.scheduler.config.num_train_timesteps, self.options.loss.last_timestep_fraction
         noise = draw_noise(draw.seeds, current.shape[1:], steps, last)
-        return Batch(current, future, self.tokens[torch.from_numpy(draw.instructions)], noise)
+        return Batch(current, condition, future, self.tokens[torch.from_numpy(draw.instructions)], horizons, noise)
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """See `Learner`."""
-        current, future, tokens = (each.to(self.device) for each in (batch.current, batch.future, batch.tokens))
+        current, condition, future, tokens = (
+            each.to(self.device) for each in (batch.current, batch.condition, batch.future, batch.tokens)
+        )
+        horizons = None if batch.horizons is None else batch.horizons.to(self.device)
         clean = future - coarse_channels(current, self.options.difference_channels)
         noisy = add_noise(clean, batch.noise, self.scheduler, self.options.loss)
         dropout = self.options.loss.conditioning_dropout
-        text, condition = batch.noise.drop_conditions(tokens, self.empty, current, dropout)
-        predicted = model(noisy.noisy, condition, noisy.timesteps, text).float()
+        text, condition = batch.noise.drop_conditions(tokens, self.empty, condition, dropout)
+        predicted = model(noisy.noisy, condition, noisy.timesteps, text, horizons).float()
         psnr = self.velocity_loss.one_step_psnr(predicted.detach(), noisy)
         return self.velocity_loss(predicted, noisy), {"one_step_psnr": psnr}
 
     def inputs(self, batch_size: int) -> tuple[torch.Tensor, ...]:
         """See `Learner`."""
-        latents = torch.zeros(batch_size, self.options.autoencoder.components, *self.latent_size)
+        components, conditions = self.options.autoencoder.components, self.options.conditions
+        latents, condition = (
+            torch.zeros(batch_size, channels, *self.latent_size)
+            for channels in (components, conditions.input_channels(components) - components)
+        )
         tokens = torch.zeros(batch_size, self.options.text_encoder.max_length, dtype=torch.int64)
-        return latents, latents.clone(), torch.zeros(batch_size, dtype=torch.int64), tokens
+        arguments = latents, condition, torch.zeros(batch_size, dtype=torch.int64), tokens
+        return arguments if conditions.horizons is None else (*arguments, torch.zeros(batch_size))
 
     def pipeline(self, weights: dict[str, torch.Tensor]):
         """See `Learner`."""
@@ -133,6 +156,7 @@ class SmallLearner:
             "one_step_noise": self.options.loss.last_timestep_noise,
             "prediction_target": "difference",
             "difference_channels": self.options.difference_channels,
+            **self.options.conditions.checkpoint_settings(),
         }
 
 
@@ -142,7 +166,9 @@ def _new_tokenizer(options: SmallModel, instructions: Sequence[str]) -> CLIPToke
 
 def _build_model(options: SmallModel, tokenizer, latent_size: tuple[int, int]) -> DenoisingModel:
     text_encoder = build_text_encoder(tokenizer, options.text_encoder)
-    unet = build_unet(options.unet, options.autoencoder.components, latent_size, options.text_encoder.hidden)
+    unet = build_unet(
+        options.unet, options.autoencoder.components, latent_size, options.text_encoder.hidden, options.conditions
+    )
     return DenoisingModel(unet, text_encoder)
 
 

@@ -3,6 +3,7 @@
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from training.trainer.conditions import Conditions
 from training.trainer.model_sizes import TextEncoderSize, UNetSize
 
 
@@ -24,19 +25,28 @@ def build_text_encoder(tokenizer: CLIPTokenizer, size: TextEncoderSize) -> CLIPT
     )
 
 
-def build_unet(size: UNetSize, latent_channels: int, latent_size: tuple[int, int], hidden: int) -> UNet2DConditionModel:
+def build_unet(
+    size: UNetSize,
+    latent_channels: int,
+    latent_size: tuple[int, int],
+    hidden: int,
+    conditions: Conditions = Conditions(),  # noqa: B008  (frozen)
+) -> UNet2DConditionModel:
     """A UNet with random weights whose first prediction is zero.
 
     Args:
-        latent_channels: channels of one frame's latents; the UNet takes twice as many, noisy ones first.
+        latent_channels: channels of one frame's latents; the UNet takes twice as many, noisy ones first, and then the
+            past's if it takes one.
         latent_size: (height, width) of the latents.
         hidden: width of the text encoder.
+        conditions: what else the model takes.
     """
     down = ["CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in size.attention]
     up = ["CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(size.attention)]
     unet = UNet2DConditionModel(
         sample_size=tuple(latent_size),
-        in_channels=2 * latent_channels,
+        in_channels=conditions.input_channels(latent_channels),
+        class_embed_type="timestep" if conditions.horizons else None,
         out_channels=latent_channels,
         block_out_channels=tuple(size.channels),
         down_block_types=tuple(down),

@@ -11,6 +11,7 @@ from framepred_ros.prediction.checkpoint import read_checkpoint_info
 from training.trainer.learner import Parts
 from training.trainer.recipe import SmallModel
 from training.trainer.weights import WeightsError, open_weights
+from training.trainer.widening import widened
 
 
 def load_start(folder: Path, options: SmallModel) -> Parts:
@@ -39,8 +40,13 @@ def load_start(folder: Path, options: SmallModel) -> Parts:
 
 
 def copy_weights(start: Parts, text_encoder: torch.nn.Module, unet: torch.nn.Module) -> None:
-    """Copies the weights of a checkpoint into models of the recipe's sizes. Raises WeightsError if those differ."""
-    for name, source, target in (("text_encoder", start.text_encoder, text_encoder), ("unet", start.unet, unet)):
+    """Copies the weights of a checkpoint into models of the recipe's sizes. Raises WeightsError if those differ.
+
+    Only what the UNet takes may be more than before; see `widened`.
+    """
+    takes_horizon = unet.config.class_embed_type == "timestep"
+    wide = widened(start.unet, unet.config.in_channels, takes_horizon)
+    for name, source, target in (("text_encoder", start.text_encoder, text_encoder), ("unet", wide, unet)):
         try:
             target.load_state_dict(source.state_dict())
         except RuntimeError as error:

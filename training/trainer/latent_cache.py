@@ -69,6 +69,23 @@ def cache_embeddings(folder: Path, texts: Sequence[str], tokenizer, text_encoder
     return _cached(folder, "embeddings", identity, text_encoder, texts, load, encode, dtype, "text")
 
 
+def drawn_latents(latents: np.ndarray, frames: np.ndarray, mirrored: np.ndarray) -> torch.Tensor:
+    """Cached latents of drawn frames, float32.
+
+    Args:
+        latents: (F, V, K, h, w) from `cache_latents`.
+        frames: indices (B,), or (B, S); zeros stand for a negative one.
+        mirrored: which of the B samples are mirrored.
+
+    Returns:
+        (B, K, h, w), or (B, S, K, h, w).
+    """
+    variants = mirrored.astype(int).reshape(-1, *[1] * (frames.ndim - 1))
+    drawn = torch.from_numpy(latents[np.maximum(frames, 0), variants]).float()
+    there = torch.from_numpy(frames >= 0)
+    return drawn * there.view(*there.shape, 1, 1, 1)
+
+
 def tokenize(tokenizer, texts: Sequence[str]) -> torch.Tensor:
     """Token numbers (T, length), padded and cut to the tokenizer's length."""
     length = tokenizer.model_max_length

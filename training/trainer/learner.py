@@ -12,6 +12,7 @@ from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.trainer.average import WeightAverage
+from training.trainer.conditions import Conditions
 from training.trainer.pair_table import PairTable
 from training.trainer.sampler import Draw
 
@@ -33,12 +34,14 @@ class Learner(Protocol):
         model: the module whose parameters that require gradients are trained; its `unet` is the UNet.
         parts: the models of the checkpoint's pipeline, of which `model` holds those that are trained; complete once
             prepared.
+        conditions: what the model takes besides the current frame and the words.
         scheduler: the noise schedule of training and of the checkpoint.
         average: the trainer's average of the trained weights, or None; set before the first step.
     """
 
     model: torch.nn.Module
     parts: Parts
+    conditions: Conditions
     scheduler: Any
     average: WeightAverage | None
 

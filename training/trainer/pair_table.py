@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from training.dataset.index import DatasetManifest, Row
+from training.dataset.pairs import future_frame
 from training.trainer.mirroring import mirror_instruction
 
 NO_MIRROR = -1
+NO_FRAME = -1
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class PairTable:
     Attributes:
         frames: the distinct frames, JPEG files.
         current, future: per pair, its frames as indices into `frames`; int64 (P,).
+        horizon: steps from one to the other.
+        episode, position: per pair, the index of its episode and the number of its current frame there; int64 (P,).
+        stored: per episode, the index into `frames` of each of its frames by number, `NO_FRAME` where it is not stored.
         task: per pair, the index of its task; int64 (P,).
         instructions: the distinct instructions, then the mirrored ones that are not among them.
         choices: per pair, the indices of the instructions that describe its episode.
@@ -31,6 +36,10 @@ class PairTable:
     frames: list[Path]
     current: np.ndarray
     future: np.ndarray
+    horizon: int
+    episode: np.ndarray
+    position: np.ndarray
+    stored: list[np.ndarray]
     task: np.ndarray
     instructions: list[str]
     choices: list[np.ndarray]
@@ -95,15 +104,46 @@ def make_pair_table(rows: Sequence[Row], manifest: DatasetManifest, mirror: bool
             numbers = [instruction_index.setdefault(text, len(instruction_index)) for text in phrasings]
             choices[phrasings] = np.array(numbers)
         pair_choices.append(choices[phrasings])
+    current, future = (
+        np.array([frame_index.setdefault(getattr(row, side), len(frame_index)) for row in rows])
+        for side in ("input_image", "edited_image")
+    )
+    episode, stored = _index_episodes(rows, manifest, current, future)
     return PairTable(
-        current=np.array([frame_index.setdefault(row.input_image, len(frame_index)) for row in rows]),
-        future=np.array([frame_index.setdefault(row.edited_image, len(frame_index)) for row in rows]),
+        current=current,
+        future=future,
+        horizon=manifest.horizon,
+        episode=episode,
+        position=np.array([row.frame for row in rows]),
+        stored=stored,
         task=np.array([task_index[row.task] for row in rows]),
         frames=list(frame_index),
         choices=pair_choices,
         mirrored=_index_mirrored(instruction_index, mirror),
         instructions=list(instruction_index),
     )
+
+
+def _index_episodes(
+    rows: Sequence[Row], manifest: DatasetManifest, current: np.ndarray, future: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The episode of each row, and what of each episode is stored; see `PairTable`."""
+    lengths = {(record.task, record.number): record.frames for record in manifest.episodes}
+    numbers: dict[tuple[str, int], int] = {}
+    frames: list[dict[int, int]] = []
+    episode = np.empty(len(rows), np.int64)
+    for place, row in enumerate(rows):
+        key = row.task, row.episode
+        episode[place] = number = numbers.setdefault(key, len(numbers))
+        if number == len(frames):
+            frames.append({})
+        frames[number][row.frame] = current[place]
+        last = future_frame(row.frame, manifest.horizon, lengths.get(key, row.frame + manifest.horizon + 1))
+        frames[number][last] = future[place]
+    stored = [np.full(max(each) + 1, NO_FRAME) for each in frames]
+    for array, each in zip(stored, frames, strict=True):
+        array[list(each)] = list(each.values())
+    return episode, stored
 
 
 def _index_mirrored(index: dict[str, int], mirror: bool) -> np.ndarray:

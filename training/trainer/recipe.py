@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from framepred_ros.prediction.compositing import Compositing
+from training.trainer.conditions import Conditions
 from training.trainer.model_sizes import TextEncoderSize, UNetSize
 
 MIXED_PRECISIONS = ("no", "bf16", "fp16")
@@ -67,6 +68,7 @@ class SmallModel:
         tokenizer_merges: most byte-pair merges to learn from the instructions.
         difference_channels: leading latent channels predicted as a change from the current frame, null for all; see
             `framepred_ros.prediction.checkpoint.CheckpointInfo`.
+        conditions: horizon and past; a start without them is widened, and computes at first what it did.
     """
 
     kind: str = "small"
@@ -76,6 +78,7 @@ class SmallModel:
     autoencoder: Autoencoder = field(default_factory=Autoencoder)
     text_encoder: TextEncoderSize = field(default_factory=TextEncoderSize)
     unet: UNetSize = field(default_factory=UNetSize)
+    conditions: Conditions = field(default_factory=Conditions)
     loss: Loss = field(default_factory=Loss)
 
     @property
@@ -141,12 +144,14 @@ class PretrainedModel:
 
     Attributes:
         weights: a folder in diffusers' layout, or a hub id. A UNet of four input channels is widened to eight.
+        conditions: horizon and past; the UNet is widened for them.
         lora: train adapters instead of the whole UNet; null trains the UNet.
     """
 
     kind: str = "pretrained"
     weights: str = "timbrooks/instruct-pix2pix"
     diffusion: Diffusion = field(default_factory=Diffusion)
+    conditions: Conditions = field(default_factory=Conditions)
     lora: Lora | None = None
     sampling: Sampling = field(default_factory=Sampling)
 

@@ -12,18 +12,34 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from training.trainer.conditions import Conditions
 from training.trainer.pair_table import NO_MIRROR, PairTable
 from training.trainer.recipe import Data
+from training.trainer.windows import Windows
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Drawn samples: pairs, instructions, whether mirrored, and a seed for the noise of each; (B,) each."""
+    """Drawn samples, B of them.
+
+    Attributes:
+        pairs: of the table, (B,).
+        instructions: indices of the table's, (B,).
+        mirrored: bool (B,).
+        seeds: of the noise, (B,).
+        current, future: frames as indices of the table's, (B,).
+        horizons: steps from one to the other, (B,).
+        past: frames before the current one, (B, S), `NO_FRAME` for those that are left out or do not exist.
+    """
 
     pairs: np.ndarray
     instructions: np.ndarray
     mirrored: np.ndarray
     seeds: np.ndarray
+    current: np.ndarray
+    future: np.ndarray
+    horizons: np.ndarray
+    past: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -66,8 +82,9 @@ class Noise:
 class Sampler:
     """Draws samples by their number."""
 
-    def __init__(self, table: PairTable, data: Data, seed: int):
+    def __init__(self, table: PairTable, data: Data, seed: int, conditions: Conditions | None = None):
         self.table, self.data, self.seed = table, data, seed
+        self._windows = Windows(table, conditions or Conditions())
         self._groups = [np.flatnonzero(table.task == task) for task in np.unique(table.task)]
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
@@ -75,7 +92,7 @@ class Sampler:
         """The samples from number `first` on."""
         return Draw(*(np.array(column) for column in zip(*map(self._sample, range(first, first + count)), strict=True)))
 
-    def _sample(self, number: int) -> tuple[int, int, bool, int]:
+    def _sample(self, number: int) -> tuple:
         random = np.random.default_rng([self.seed, number])
         if self.data.balance_tasks:
             pair = random.choice(self._groups[random.integers(len(self._groups))])
@@ -85,7 +102,10 @@ class Sampler:
         instruction = random.choice(self.table.choices[pair])
         image = self.table.mirrored[instruction]
         mirrored = image != NO_MIRROR and random.random() < 0.5
-        return pair, image if mirrored else instruction, mirrored, random.integers(2**62)
+        seed = random.integers(2**62)
+        window = self._windows.draw(random, pair)  # last, so that a recipe without conditions draws what it always did
+        frames = window.current, window.future, window.horizon, window.past
+        return pair, image if mirrored else instruction, mirrored, seed, *frames
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.table))

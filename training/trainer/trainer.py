@@ -78,7 +78,7 @@ class Trainer:
         self.model, self.optimizer = accelerator.prepare(learner.model, optimizer)
         self.training = Training(accelerator, self.model, self.optimizer, self._average(options))
         learner.average = self.training.ema
-        self.sampler = Sampler(table, recipe.data, recipe.seed)
+        self.sampler = Sampler(table, recipe.data, recipe.seed, learner.conditions)
         self.steps = options.steps(len(table), accelerator.num_processes)
         self.identity = recipe.identity() | identity | {"processes": accelerator.num_processes}
         self.step = 0

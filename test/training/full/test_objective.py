@@ -35,7 +35,7 @@ def cached(parts, pixels, noise) -> Batch:
     """What the caches hold of these frames."""
     now, future = (parts.vae.encode(side).latent_dist for side in pixels)
     text = encode(parts, list(INSTRUCTIONS) * 2)
-    return Batch(future.mean, future.std, now.mean, text, encode(parts, [""]), noise)
+    return Batch(future.mean, future.std, now.mean, now.mean, None, text, encode(parts, [""]), noise)
 
 
 def gradients(loss, unet):

@@ -5,7 +5,8 @@ import torch
 from diffusers import DDPMScheduler, PNDMScheduler
 from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 
-from training.full.weights import load_parts, load_scheduler, widen_input
+from training.full.weights import load_parts, load_scheduler, widen_unet
+from training.trainer.conditions import Conditions
 from training.trainer.recipe import Diffusion
 from training.trainer.weights import WeightsError, find_weights
 
@@ -35,9 +36,29 @@ def test_a_widened_unet_computes_what_the_narrow_one_did(narrow):
 
 def test_a_wide_unet_is_left_alone(tmp_path):
     parts = load_parts(make_tiny_full_checkpoint(tmp_path / "wide"))
-    before = parts.unet.conv_in
-    widen_input(parts.unet, 4)
-    assert parts.unet.conv_in is before and parts.unet.conv_in.weight[:, 4:].any()
+    assert widen_unet(parts.unet, 4, Conditions()) is parts.unet and parts.unet.conv_in.weight[:, 4:].any()
+
+
+def test_a_unet_with_horizon_and_past_computes_at_first_what_it_did(tmp_path):
+    folder = make_tiny_full_checkpoint(tmp_path / "wide")
+    old, conditions = load_parts(folder).unet, Conditions(horizons=(1, 100), history=(10, 25))
+    unet = load_parts(folder, conditions).unet
+    assert unet.config.in_channels == conditions.input_channels(4) == 8 + 2 * 5
+    sample, text, past = torch.randn(2, 8, 8, 8), torch.randn(2, 32, 32), torch.zeros(2, 10, 8, 8)
+    before = old(sample, 500, text).sample
+    for horizon in (1.0, 100.0):
+        given = torch.cat([sample, past], dim=1), 500, text
+        assert torch.equal(unet(*given, class_labels=torch.full((2,), horizon)).sample, before)
+    new = torch.cat([sample, torch.randn_like(past)], dim=1), 500, text
+    torch.testing.assert_close(unet(*new, class_labels=torch.ones(2)).sample, before)
+
+
+def test_a_unet_that_takes_more_than_the_recipe_says_is_refused(tmp_path):
+    folder = make_tiny_full_checkpoint(tmp_path, horizons=(1, 100), history=(10,))
+    with pytest.raises(WeightsError, match="the UNet takes 13 channels"):
+        load_parts(folder, Conditions())
+    with pytest.raises(WeightsError, match="model.conditions say 13 channels; give the recipe the checkpoint's"):
+        load_parts(folder, Conditions(history=(10,)))
 
 
 def test_other_widths_are_refused(tmp_path):

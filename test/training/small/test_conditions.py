@@ -28,7 +28,7 @@ def train_on(dataset, folder, probability):
     batch = learner.load(Sampler(data.table, recipe.data, seed=0).draw(0, SAMPLES))
     seen = []
 
-    def model(noisy, condition, timesteps, tokens):
+    def model(noisy, condition, timesteps, tokens, horizons):
         seen.extend((condition, tokens))
         return torch.zeros_like(noisy)
 
