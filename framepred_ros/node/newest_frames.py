@@ -6,29 +6,58 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from std_msgs.msg import Header
 
+from framepred_ros.node.statistics import Drop
 
-@dataclass(frozen=True)
+if TYPE_CHECKING:
+    from framepred_ros.node.settings import PredictionSettings
+
+
+class FrameOwner(Protocol):
+    """Whose frame it is; `CameraChannel` in the node. The prediction thread calls the methods."""
+
+    name: str
+
+    @property
+    def instruction(self) -> str:
+        """The instruction in force; empty: none."""
+
+    def publish(self, frame: Frame, predicted: np.ndarray, settings: PredictionSettings) -> None:
+        """Take what was predicted from a frame, RGB uint8 of its size."""
+
+    def drop(self, reason: Drop, detail: str = "") -> None:
+        """Take note that nothing was predicted from a frame."""
+
+
 class Frame:
     """A camera's message, decoded by whoever needs the picture first, which is not the executor.
 
-    Attributes:
-        camera: the camera's name; empty for the single camera.
+    Args:
+        owner: of the camera.
         message: sensor_msgs/Image or CompressedImage.
         decode: turns the message into RGB.
+
+    Attributes:
         received: `time.monotonic()` of its arrival.
     """
 
-    camera: str
-    message: Any
-    decode: Callable[[Any], np.ndarray]
-    received: float = field(default_factory=time.monotonic)
+    def __init__(self, owner: FrameOwner, message: Any, decode: Callable[[Any], np.ndarray]) -> None:
+        self.owner, self.message = owner, message
+        self.received = time.monotonic()
+        self._decode = decode
+        # Of this frame alone. The lock of `cached_property` is one for all frames up to Python 3.11; later it has none.
+        self._decoding = threading.Lock()
+        self._rgb: np.ndarray | None = None
+
+    @property
+    def camera(self) -> str:
+        """The camera's name; empty for the single camera."""
+        return self.owner.name
 
     @property
     def header(self) -> Header:
@@ -40,14 +69,17 @@ class Frame:
         """The header's stamp in nanoseconds."""
         return self.header.stamp.sec * 10**9 + self.header.stamp.nanosec
 
-    @cached_property
+    @property
     def rgb(self) -> np.ndarray:
-        """The picture, RGB uint8 (height, width, 3).
+        """The picture, RGB uint8 (height, width, 3); decoded once, whichever threads ask.
 
         Raises:
             ImageMessageError: the message cannot be used.
         """
-        return self.decode(self.message)
+        with self._decoding:
+            if self._rgb is None:
+                self._rgb = self._decode(self.message)
+            return self._rgb
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from framepred_ros.node.memory import free_memory
 from framepred_ros.node.newest_frames import Batch, Frame, NewestFrames
+from framepred_ros.node.settings import PredictionSettings
 from framepred_ros.node.statistics import Drop
 from framepred_ros.node.unchanged_frames import LastPredictions
 
@@ -25,48 +26,25 @@ Job = tuple[Frame, str]  # with its instruction
 Prediction = tuple[Frame, np.ndarray]  # made from the frame, or still true of it
 
 
-@dataclass(frozen=True)
-class PredictionSettings:
-    """What may change from one prediction to the next: steps and seed as FramePredictor takes them, rate in hertz, and
-    the threshold of `LastPredictions` in levels of 255, 0 for a new prediction from every frame."""
-
-    steps: int | None
-    seed: int
-    max_rate: float
-    skip_unchanged: int
-
-
-class WorkerHost(Protocol):
-    """Whom the worker works for; its thread calls all of these."""
-
-    def load_predictor(self) -> FramePredictor:
-        """Return the predictor, warmed up; here, so that the import of torch is in the thread, too."""
-
-    def settings(self) -> PredictionSettings:
-        """Return the settings of the next prediction."""
-
-    def instruction_for(self, camera: str) -> str:
-        """Return the instruction in force for a camera; empty: none."""
-
-    def prediction_made(self, frame: Frame, predicted: np.ndarray) -> None:
-        """Take what was predicted from a frame, RGB uint8 of its size."""
-
-    def frame_dropped(self, frame: Frame, reason: Drop, detail: str = "") -> None:
-        """Take note that nothing can be predicted from a frame."""
-
-
 class PredictionWorker:
-    """One thread for all of torch's work.
+    """One thread for all of torch's work. What becomes of a frame it tells the frame's owner.
+
+    Args:
+        load: returns the predictor, warmed up; called in the thread, so that torch is imported there, too.
+        settings: returns the settings that hold now; read once per batch.
+        logger: the node's.
 
     Attributes:
         frames: where the cameras' frames go; the thread takes them from there.
         loaded: the predictor, or why it could not be loaded.
     """
 
-    def __init__(self, host: WorkerHost, logger: Any) -> None:
+    def __init__(
+        self, load: Callable[[], FramePredictor], settings: Callable[[], PredictionSettings], logger: Any
+    ) -> None:
         self.frames = NewestFrames()
         self.loaded: Future[FramePredictor] = Future()
-        self._host, self._logger = host, logger
+        self._load, self._settings, self._logger = load, settings, logger
         self._last = LastPredictions()
         self._known_instructions: deque[str] = deque(maxlen=REMEMBERED_INSTRUCTIONS)
         self._thread = threading.Thread(target=self._run, name="prediction", daemon=True)
@@ -80,7 +58,7 @@ class PredictionWorker:
 
     def _run(self) -> None:
         try:
-            predictor = self._host.load_predictor()
+            predictor = self._load()
         except Exception as error:
             self._logger.debug(traceback.format_exc())
             if self.loaded.set_running_or_notify_cancel():
@@ -90,16 +68,15 @@ class PredictionWorker:
             self.loaded.set_result(predictor)
         not_before = 0.0
         while (batch := self.frames.take(not_before)) is not None:
-            started = time.monotonic()
-            rate = self._host.settings().max_rate
-            self._serve(predictor, batch)
-            not_before = started + 1 / rate if rate > 0 else 0.0
+            started, settings = time.monotonic(), self._settings()
+            self._serve(predictor, batch, settings)
+            not_before = started + 1 / settings.max_rate if settings.max_rate > 0 else 0.0
 
-    def _serve(self, predictor: FramePredictor, batch: Batch) -> None:
+    def _serve(self, predictor: FramePredictor, batch: Batch, settings: PredictionSettings) -> None:
         predicted: list[Frame] = []
         try:
-            for frame, picture in self._predict(predictor, batch.frames):
-                self._host.prediction_made(frame, picture)
+            for frame, picture in self._predict(predictor, batch.frames, settings):
+                frame.owner.publish(frame, picture, settings)
                 predicted.append(frame)
         except Exception as error:  # whatever it is, the next frame may go well
             self._logger.debug(traceback.format_exc())
@@ -108,18 +85,19 @@ class PredictionWorker:
             if request.set_running_or_notify_cancel():
                 request.set_result(predicted)
 
-    def _predict(self, predictor: FramePredictor, frames: list[Frame]) -> list[Prediction]:
+    def _predict(
+        self, predictor: FramePredictor, frames: list[Frame], settings: PredictionSettings
+    ) -> list[Prediction]:
         """Predict in one batch from the frames that show something new; if that fails, from each frame alone.
 
         That needs less memory, and a frame that the model refuses costs only its own camera a prediction.
         """
         usable = [(frame, instruction) for frame in frames if (instruction := self._instruction(predictor, frame))]
-        unchanged, usable = self._look_up(usable)
-        return unchanged + (self._predict_anew(predictor, usable) if usable else [])
+        unchanged, usable = self._look_up(usable, settings)
+        return unchanged + (self._predict_anew(predictor, usable, settings) if usable else [])
 
-    def _look_up(self, jobs: list[Job]) -> tuple[list[Prediction], list[Job]]:
+    def _look_up(self, jobs: list[Job], settings: PredictionSettings) -> tuple[list[Prediction], list[Job]]:
         """Return the last predictions for the jobs in which nothing has changed, and the other jobs."""
-        settings = self._host.settings()
         if not settings.skip_unchanged:
             return [], jobs
         found, left = [], []
@@ -132,9 +110,11 @@ class PredictionWorker:
                 found.append((frame, predicted))
         return found, left
 
-    def _predict_anew(self, predictor: FramePredictor, usable: list[Job]) -> list[Prediction]:
+    def _predict_anew(
+        self, predictor: FramePredictor, usable: list[Job], settings: PredictionSettings
+    ) -> list[Prediction]:
         try:
-            return self._run_model(predictor, usable)
+            return self._run_model(predictor, usable, settings)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
         free_memory()  # here, after the exception has let go of the tensors
@@ -142,23 +122,23 @@ class PredictionWorker:
         results = []
         for job in usable:
             try:
-                results += self._run_model(predictor, [job])
+                results += self._run_model(predictor, [job], settings)
             except ValueError as error:
-                self._host.frame_dropped(job[0], Drop.REFUSED, str(error))
+                job[0].owner.drop(Drop.REFUSED, str(error))
             except Exception as error:
-                self._host.frame_dropped(job[0], Drop.FAILED, f"{type(error).__name__}: {error}")
+                job[0].owner.drop(Drop.FAILED, f"{type(error).__name__}: {error}")
         return results
 
     def _instruction(self, predictor: FramePredictor, frame: Frame) -> str:
         """Return the frame's instruction, or an empty text, having said why, if nothing can be predicted from it."""
-        instruction = self._host.instruction_for(frame.camera)
+        instruction = frame.owner.instruction
         if not instruction:
-            self._host.frame_dropped(frame, Drop.NO_INSTRUCTION)
+            frame.owner.drop(Drop.NO_INSTRUCTION)
             return ""
         try:
             frame.rgb  # noqa: B018  (decodes)
         except Exception as error:
-            self._host.frame_dropped(frame, Drop.UNUSABLE, str(error))
+            frame.owner.drop(Drop.UNUSABLE, str(error))
             return ""
         if instruction not in self._known_instructions:
             self._known_instructions.append(instruction)
@@ -166,8 +146,7 @@ class PredictionWorker:
                 self._logger.warning(f"The instruction is too long for the model, which does not see: '{lost[:200]}'")
         return instruction
 
-    def _run_model(self, predictor: FramePredictor, jobs: list[Job]) -> list[Prediction]:
-        settings = self._host.settings()
+    def _run_model(self, predictor: FramePredictor, jobs: list[Job], settings: PredictionSettings) -> list[Prediction]:
         frames, instructions = [frame for frame, _ in jobs], [instruction for _, instruction in jobs]
         images = [frame.rgb for frame in frames]
         predicted = predictor.predict_batch(images, instructions, steps=settings.steps, seed=settings.seed)

@@ -2,15 +2,17 @@
 
 import threading
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from framepred_ros.node.newest_frames import Frame, NewestFrames
 
 
 def make_frame(camera=""):
-    return Frame(camera, message=None, decode=None)
+    return Frame(SimpleNamespace(name=camera), message=None, decode=None)
 
 
 def in_background(function):
@@ -95,3 +97,28 @@ def test_closing_wakes_the_reader_for_good():
     reader.join(10)
     frames.put(make_frame())
     assert taken == [None] and frames.take() is None
+
+
+def test_a_frame_is_decoded_once_however_many_threads_ask_for_its_picture():
+    together, calls = threading.Barrier(4, timeout=10), []
+
+    def decode(message):
+        calls.append(message)
+        time.sleep(0.05)  # so that the others ask meanwhile
+        return np.zeros((64, 64, 3), np.uint8)
+
+    def ask(_):
+        together.wait()
+        return frame.rgb
+
+    frame = Frame(SimpleNamespace(name=""), "message", decode)
+    with ThreadPoolExecutor(4) as pool:
+        pictures = list(pool.map(ask, range(4)))
+    assert calls == ["message"] and all(picture is pictures[0] for picture in pictures)
+
+
+def test_frames_are_decoded_beside_each_other():
+    both = threading.Barrier(2, timeout=10)  # breaks, if one waits for the other
+    frames = [Frame(SimpleNamespace(name=name), None, lambda _: both.wait()) for name in ("left", "right")]
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(lambda frame: frame.rgb, frames)) == [0, 1]
