@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from rclpy.callback_groups import CallbackGroup
-from rclpy.duration import Duration
-from rclpy.time import Time
 from std_msgs.msg import Header
 
 from framepred_ros.node.camera_input import CameraInput
@@ -48,9 +47,11 @@ class RememberedCamera:
 
     Attributes:
         frame_shape: (height, width, 3) of its frames, for the warm-up; None while not known.
+        instruction: its own, as `InstructionTopic.text`; None if it has got none.
     """
 
     frame_shape: tuple[int, ...] | None = None
+    instruction: str | None = None
 
 
 class CameraChannel:
@@ -82,6 +83,8 @@ class CameraChannel:
         self._shared, self._frames, self._horizon = shared, frames, horizon
         self._own = InstructionTopic(node, name, shared.group) if name else None
         self._frame_shape = remembered.frame_shape
+        if self._own is not None and remembered.instruction is not None:
+            self._own.accept(remembered.instruction)
 
     @property
     def instruction(self) -> str:
@@ -93,11 +96,12 @@ class CameraChannel:
     def health(self) -> CameraHealth:
         """Return what is to be said about the camera on /diagnostics."""
         monitor = self.monitor.health() if self.monitor is not None else None
-        return CameraHealth(self.input.topic, self.instruction, self.statistics.summary(), monitor)
+        max_rate = self._shared.node.get_parameter("max_rate").value
+        return CameraHealth(self.input.topic, self.instruction, self.statistics.summary(), monitor, max_rate)
 
     def remember(self) -> RememberedCamera:
         """Return what the next configuration should know."""
-        return RememberedCamera(self._frame_shape)
+        return RememberedCamera(self._frame_shape, self._own.text if self._own is not None else None)
 
     def close(self) -> None:
         """Take all topics back."""
@@ -160,9 +164,17 @@ class CameraChannel:
             logger.warning(f"Frame dropped on topic {topic}, the model refuses it: {detail}", throttle_duration_sec=5.0)
         elif reason is Drop.FAILED:
             logger.error(f"Prediction failed, tried again and failed: {detail}", throttle_duration_sec=5.0)
+        elif reason is Drop.UNPUBLISHED:
+            logger.error(f"Prediction for {topic} could not be published: {detail}", throttle_duration_sec=5.0)
 
     def _output_header(self, frame: Frame, settings: PredictionSettings) -> Header:
         if settings.stamp == "source":
             return frame.header
-        stamp = Time.from_msg(frame.header.stamp) + Duration(seconds=self._horizon)
-        return Header(stamp=stamp.to_msg(), frame_id=frame.header.frame_id)
+        # Not by rclpy's Time, which refuses what is before 1970.
+        seconds, nanoseconds = divmod(frame.stamp_ns + round(self._horizon * 10**9), 10**9)
+        if not -(2**31) <= seconds < 2**31:
+            raise ValueError(
+                f"header.stamp.sec is {frame.header.stamp.sec}: a stamp cannot hold what is {self._horizon:g} s later; "
+                "correct the camera's clock or set the parameter stamp to source"
+            )
+        return Header(stamp=Time(sec=seconds, nanosec=nanoseconds), frame_id=frame.header.frame_id)

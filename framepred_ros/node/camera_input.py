@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from framepred_ros.node.topics import IMAGE_DEPTH, SubscriptionEventCallbacks, camera_topic
-from framepred_ros.ros.guards import guarded
+from framepred_ros.ros.guards import guarded, steady_clock
 from framepred_ros.ros.image_messages import rgb_from_compressed_image, rgb_from_image
 
 TRANSPORTS = {
@@ -55,17 +54,17 @@ class CameraInput:
         self._timer: Any = None
         self._qos: QoSProfile | None = None
         self._silent_since = 0.0  # seconds, of the monotonic clock
-        self._changing = threading.Lock()  # the lifecycle closes while the executor may subscribe anew
+        # The lifecycle closes while the executor may hand a message over, or subscribe anew.
+        self._changing = threading.Lock()
 
     def open(self) -> None:
         """Subscribe, reliable unless the user overrides it."""
         qos = QoSProfile(depth=IMAGE_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-        clock = Clock(clock_type=ClockType.STEADY_TIME)  # a simulation's may stand still
         callback = guarded(self._node, self._check_silence)
         with self._changing:
             self._subscribe(qos, qos_overriding_options=QoSOverridingOptions.with_default_policies())
             self._silent_since = time.monotonic()
-            self._timer = self._node.create_timer(SILENCE_CHECK_PERIOD, callback, self._group, clock=clock)
+            self._timer = self._node.create_timer(SILENCE_CHECK_PERIOD, callback, self._group, clock=steady_clock())
 
     def close(self) -> None:
         """Stop listening."""
@@ -95,9 +94,10 @@ class CameraInput:
         )
 
     def _on_message(self, message: Any) -> None:
-        if self._subscription is not None:  # else it was on its way when the input closed
-            self._silent_since = time.monotonic()
-            self._hand_over(message)
+        with self._changing:  # so that nothing is handed over any more once `close` has returned
+            if self._subscription is not None:  # else it was on its way when the input closed
+                self._silent_since = time.monotonic()
+                self._hand_over(message)
 
     def _check_silence(self) -> None:
         now = time.monotonic()

@@ -17,6 +17,8 @@ from framepred_ros.node.statistics import Drop
 if TYPE_CHECKING:
     from framepred_ros.node.settings import PredictionSettings
 
+LONGEST_WAIT = 0.1  # seconds after which a frame that has to wait asks again for how long
+
 
 class FrameOwner(Protocol):
     """Whose frame it is; `CameraChannel` in the node. The prediction thread calls the methods."""
@@ -135,18 +137,19 @@ class NewestFrames:
             self._changed.notify()
             return self._requests[-1]
 
-    def take(self, not_before: float = 0.0) -> Batch | None:
+    def take(self, not_before: Callable[[], float] = lambda: 0.0) -> Batch | None:
         """Wait for a request, or for frames that wait, and remove them. Return None once closed.
 
         Args:
-            not_before: `time.monotonic()` before which frames keep waiting, and may give way; requests do not wait.
+            not_before: returns the `time.monotonic()` before which frames keep waiting, and may give way; requests do
+                not wait. Asked again and again, because it may change meanwhile.
         """
         with self._changed:
             while not self._closed:
-                left = not_before - time.monotonic()
+                left = not_before() - time.monotonic()
                 if self._requests or (self._waiting and left <= 0):
                     return self._remove()
-                self._changed.wait(left if self._waiting else None)
+                self._changed.wait(min(left, LONGEST_WAIT) if self._waiting else None)
             return None
 
     def clear(self) -> None:

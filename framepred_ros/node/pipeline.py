@@ -54,7 +54,10 @@ class PredictionPipeline:
         cameras = list(self._value("cameras")) or [""]
         self._remembered = {name: remembered.get(name, RememberedCamera()) for name in cameras}
         self._worker = PredictionWorker(
-            self._load_predictor, lambda: read_settings(self._node), self._node.get_logger()
+            self._load_predictor,
+            lambda: read_settings(self._node),
+            lambda: self._value("max_rate"),
+            self._node.get_logger(),
         )
 
     @property

@@ -32,6 +32,7 @@ class PredictionWorker:
     Args:
         load: returns the predictor, warmed up; called in the thread, so that torch is imported there, too.
         settings: returns the settings that hold now; read once per batch.
+        max_rate: returns the most batches per second that hold now, hertz; 0: as many as possible.
         logger: the node's.
 
     Attributes:
@@ -40,11 +41,16 @@ class PredictionWorker:
     """
 
     def __init__(
-        self, load: Callable[[], FramePredictor], settings: Callable[[], PredictionSettings], logger: Any
+        self,
+        load: Callable[[], FramePredictor],
+        settings: Callable[[], PredictionSettings],
+        max_rate: Callable[[], float],
+        logger: Any,
     ) -> None:
         self.frames = NewestFrames()
         self.loaded: Future[FramePredictor] = Future()
-        self._load, self._settings, self._logger = load, settings, logger
+        self._load, self._settings, self._max_rate, self._logger = load, settings, max_rate, logger
+        self._started = float("-inf")  # of the last batch, time.monotonic()
         self._last = LastPredictions()
         self._known_instructions: deque[str] = deque(maxlen=REMEMBERED_INSTRUCTIONS)
         self._thread = threading.Thread(target=self._run, name="prediction", daemon=True)
@@ -66,24 +72,36 @@ class PredictionWorker:
             return
         if self.loaded.set_running_or_notify_cancel():
             self.loaded.set_result(predictor)
-        not_before = 0.0
-        while (batch := self.frames.take(not_before)) is not None:
-            started, settings = time.monotonic(), self._settings()
-            self._serve(predictor, batch, settings)
-            not_before = started + 1 / settings.max_rate if settings.max_rate > 0 else 0.0
+        while (batch := self.frames.take(self._not_before)) is not None:
+            self._started = time.monotonic()
+            self._serve(predictor, batch, self._settings())
+
+    def _not_before(self) -> float:
+        """Return the `time.monotonic()` at which the next batch may start, as far as its rate is concerned."""
+        rate = self._max_rate()
+        return self._started + 1 / rate if rate > 0 else 0.0
 
     def _serve(self, predictor: FramePredictor, batch: Batch, settings: PredictionSettings) -> None:
-        predicted: list[Frame] = []
+        published: list[Frame] = []
         try:
-            for frame, picture in self._predict(predictor, batch.frames, settings):
-                frame.owner.publish(frame, picture, settings)
-                predicted.append(frame)
+            predictions = self._predict(predictor, batch.frames, settings)
+            published = [frame for frame, picture in predictions if self._publish(frame, picture, settings)]
         except Exception as error:  # whatever it is, the next frame may go well
             self._logger.debug(traceback.format_exc())
-            self._logger.error(f"Prediction lost: {type(error).__name__}: {error}", throttle_duration_sec=5.0)
+            self._logger.error(f"Prediction lost: {_text(error)}", throttle_duration_sec=5.0)
         for request in batch.requests:
             if request.set_running_or_notify_cancel():
-                request.set_result(predicted)
+                request.set_result(published)
+
+    def _publish(self, frame: Frame, predicted: np.ndarray, settings: PredictionSettings) -> bool:
+        """Return whether the prediction could be published; if not, that is this frame's trouble alone."""
+        try:
+            frame.owner.publish(frame, predicted, settings)
+        except Exception as error:
+            self._logger.debug(traceback.format_exc())
+            frame.owner.drop(Drop.UNPUBLISHED, _text(error))
+            return False
+        return True
 
     def _predict(
         self, predictor: FramePredictor, frames: list[Frame], settings: PredictionSettings
@@ -92,23 +110,34 @@ class PredictionWorker:
 
         That needs less memory, and a frame that the model refuses costs only its own camera a prediction.
         """
-        usable = [(frame, instruction) for frame in frames if (instruction := self._instruction(predictor, frame))]
-        unchanged, usable = self._look_up(usable, settings)
-        return unchanged + (self._predict_anew(predictor, usable, settings) if usable else [])
+        unchanged: list[Prediction] = []
+        jobs: list[Job] = []
+        for frame in frames:
+            try:
+                self._prepare(predictor, frame, settings, unchanged, jobs)
+            except Exception as error:
+                self._logger.debug(traceback.format_exc())
+                frame.owner.drop(Drop.FAILED, _text(error))
+        return unchanged + (self._predict_anew(predictor, jobs, settings) if jobs else [])
 
-    def _look_up(self, jobs: list[Job], settings: PredictionSettings) -> tuple[list[Prediction], list[Job]]:
-        """Return the last predictions for the jobs in which nothing has changed, and the other jobs."""
-        if not settings.skip_unchanged:
-            return [], jobs
-        found, left = [], []
-        for frame, instruction in jobs:
-            conditions = instruction, settings.steps, settings.seed
-            predicted = self._last.find(frame.camera, frame.rgb, conditions, settings.skip_unchanged)
-            if predicted is None:
-                left.append((frame, instruction))
-            else:
-                found.append((frame, predicted))
-        return found, left
+    def _prepare(
+        self,
+        predictor: FramePredictor,
+        frame: Frame,
+        settings: PredictionSettings,
+        unchanged: list[Prediction],
+        jobs: list[Job],
+    ) -> None:
+        """Add a frame to those of which the last prediction still holds or to those to predict from, if to any."""
+        instruction = self._instruction(predictor, frame)
+        if not instruction:
+            return
+        threshold, conditions = settings.skip_unchanged, (instruction, settings.steps, settings.seed)
+        predicted = self._last.find(frame.camera, frame.rgb, conditions, threshold) if threshold else None
+        if predicted is None:
+            jobs.append((frame, instruction))
+        else:
+            unchanged.append((frame, predicted))
 
     def _predict_anew(
         self, predictor: FramePredictor, usable: list[Job], settings: PredictionSettings
@@ -116,7 +145,7 @@ class PredictionWorker:
         try:
             return self._run_model(predictor, usable, settings)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = _text(error)
         free_memory()  # here, after the exception has let go of the tensors
         self._logger.debug(f"A batch of {len(usable)} failed and is tried again frame by frame: {reason}")
         results = []
@@ -126,7 +155,7 @@ class PredictionWorker:
             except ValueError as error:
                 job[0].owner.drop(Drop.REFUSED, str(error))
             except Exception as error:
-                job[0].owner.drop(Drop.FAILED, f"{type(error).__name__}: {error}")
+                job[0].owner.drop(Drop.FAILED, _text(error))
         return results
 
     def _instruction(self, predictor: FramePredictor, frame: Frame) -> str:
@@ -154,6 +183,10 @@ class PredictionWorker:
             for (frame, instruction), picture in zip(jobs, predicted, strict=True):
                 self._last.keep(frame.camera, frame.rgb, (instruction, settings.steps, settings.seed), picture)
         return list(zip(frames, predicted, strict=True))
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def cut_off_text(tokenizer: Any, text: str) -> str:

@@ -21,7 +21,7 @@ from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.parameters import PREDICTOR_PARAMETERS
 from framepred_ros.node.pipeline import PredictionPipeline
 from framepred_ros.node.services import PredictionServices
-from framepred_ros.ros.guards import guarded, transition
+from framepred_ros.ros.guards import guarded, steady_clock, transition
 from framepred_ros.ros.image_messages import converter
 from framepred_ros.ros.parameters import Changeable, ParameterSpec, declare_parameters
 from framepred_ros.ros.process import NodeExecutor, create_node, end_process, ros_process
@@ -193,7 +193,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
         self._diagnostics.publish(message)
 
     def _create_timer(self, period: float, callback: Callable[[], None]) -> Any:
-        return self.create_timer(period, guarded(self, callback), MutuallyExclusiveCallbackGroup())
+        group = MutuallyExclusiveCallbackGroup()
+        return self.create_timer(period, guarded(self, callback), group, clock=steady_clock())
 
 
 def main(args: list[str] | None = None, node_type: type[PredictorNode] = PredictorNode) -> None:

@@ -12,7 +12,6 @@ class PredictionSettings:
 
     Attributes:
         steps, seed: as FramePredictor takes them; steps None: the checkpoint's own number.
-        max_rate: most batches per second, hertz; 0: as many as possible.
         skip_unchanged: threshold of `LastPredictions` in levels of 255; 0: a new prediction from every frame.
         stamp: "source" or "predicted", see the parameter.
         jpeg_quality: 1 to 100.
@@ -20,7 +19,6 @@ class PredictionSettings:
 
     steps: int | None = None
     seed: int = 0
-    max_rate: float = 0.0
     skip_unchanged: int = 0
     stamp: str = "source"
     jpeg_quality: int = 90
@@ -28,6 +26,6 @@ class PredictionSettings:
 
 def read_settings(node: Any) -> PredictionSettings:
     """Return the values that the node's parameters have now."""
-    names = "steps", "seed", "max_rate", "skip_unchanged", "stamp", "jpeg_quality"
+    names = "steps", "seed", "skip_unchanged", "stamp", "jpeg_quality"
     values = {name: node.get_parameter(name).value for name in names}
     return PredictionSettings(**values | {"steps": values["steps"] or None})

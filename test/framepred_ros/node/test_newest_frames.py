@@ -50,7 +50,7 @@ def test_a_request_takes_every_cameras_newest_frame_wanted_or_not_and_at_once():
     frames.put(left)
     frames.put(right, wanted=False)
     answer = frames.request()
-    batch = frames.take(not_before=time.monotonic() + 3600)
+    batch = frames.take(lambda: float("inf"))
     assert (batch.frames, batch.requests) == ([left, right], [answer])
     frames.put(right)
     assert frames.take().frames == [right], "the other one has been taken and does not come twice"
@@ -64,10 +64,27 @@ def test_a_request_without_a_frame_is_refused():
 def test_frames_keep_waiting_and_give_way_until_they_may_be_taken():
     frames, newest, taken = NewestFrames(), make_frame(), []
     frames.put(make_frame())
-    reader = in_background(lambda: taken.append(frames.take(not_before=time.monotonic() + 0.2)))
+    earliest = time.monotonic() + 0.2
+    reader = in_background(lambda: taken.append(frames.take(lambda: earliest)))
     assert frames.put(newest)
     reader.join(10)
     assert taken[0].frames == [newest]
+
+
+def test_a_wait_that_becomes_shorter_meanwhile_ends():
+    frames, taken, asked = NewestFrames(), [], threading.Event()
+    earliest = [time.monotonic() + 1000]
+
+    def not_before():
+        asked.set()
+        return earliest[0]
+
+    frames.put(make_frame())
+    reader = in_background(lambda: taken.append(frames.take(not_before)))
+    assert asked.wait(10)
+    earliest[0] = 0.0
+    reader.join(10)
+    assert len(taken) == 1
 
 
 def test_take_waits_for_a_frame():

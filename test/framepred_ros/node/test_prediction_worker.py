@@ -1,5 +1,7 @@
 """The prediction thread when the model fails: real predictors, the failures raised where torch raises them."""
 
+import threading
+
 import numpy as np
 import pytest
 from ros_testing import make_header, make_picture
@@ -35,7 +37,7 @@ class Host:
         self.predictor = predictor
         self.owners = {name: Owner(self, name, instruction) for name, instruction in instructions.items()}
         self.predictions, self.drops = {}, []
-        self.seed, self.skip_unchanged, self.settings_read = 0, 0, 0
+        self.seed, self.skip_unchanged, self.max_rate, self.settings_read = 0, 0, 0.0, 0
 
     def settings(self):
         self.settings_read += 1
@@ -76,7 +78,7 @@ def make_worker(tiny_checkpoint):
         predictor.failures, predictor.batches = list(failures), []
         log = Log()
         host = Host(predictor, {"left": left, "right": right})
-        worker = PredictionWorker(lambda: predictor, host.settings, log)
+        worker = PredictionWorker(lambda: predictor, host.settings, lambda: host.max_rate, log)
         worker.owners = host.owners
         worker.loaded.result(TIMEOUT)
         workers.append(worker)
@@ -127,14 +129,45 @@ def test_a_camera_without_an_instruction_waits(make_worker):
     assert host.drops == [("left", Drop.NO_INSTRUCTION, "")]
 
 
-def test_a_host_that_fails_loses_one_prediction(make_worker):
-    worker, host, log = make_worker()
+def test_a_prediction_that_cannot_be_published_is_counted_and_costs_the_other_camera_nothing(make_worker):
+    worker, host, _ = make_worker()
     owner = host.owners["left"]
     publish, owner.publish = owner.publish, None
-    assert predict(worker, left=make_picture()) == []
-    assert "Prediction lost: TypeError" in log.lines[0]
+    assert predict(worker, left=make_picture(), right=make_picture()) == ["right"]
+    ((camera, reason, detail),) = host.drops
+    assert (camera, reason) == ("left", Drop.UNPUBLISHED) and detail.startswith("TypeError")
     owner.publish = publish
-    assert predict(worker, left=make_picture()) == ["left"]
+    assert predict(worker, left=make_picture()) == ["left", "right"]
+
+
+def test_whatever_goes_wrong_with_one_frame_costs_the_other_camera_nothing(make_worker):
+    worker, host, _ = make_worker(left="something new")
+    tokenizer = host.predictor.tokenizer
+
+    class Failing:
+        model_max_length = tokenizer.model_max_length
+
+        def __call__(self, text, **options):
+            if text == "something new":
+                raise RuntimeError("no words for it")
+            return tokenizer(text, **options)
+
+    host.predictor.tokenizer = Failing()
+    assert predict(worker, left=make_picture(), right=make_picture()) == ["right"]
+    assert host.drops == [("left", Drop.FAILED, "RuntimeError: no words for it")]
+
+
+def test_a_slow_rate_that_is_lifted_holds_no_frame_back_any_more(make_worker):
+    worker, host, _ = make_worker()
+    host.max_rate = 0.001
+    predict(worker, left=make_picture())
+    frame = Frame(host.owners["left"], image_from_rgb(make_picture(seed=1), make_header(1)), rgb_from_image)
+    published = threading.Event()
+    host.owners["left"].publish = lambda *_: published.set()
+    worker.frames.put(frame)
+    assert not published.wait(0.5)
+    host.max_rate = 0.0
+    assert published.wait(TIMEOUT)
 
 
 def test_a_frame_that_shows_nothing_new_gets_the_last_prediction_again(make_worker):
