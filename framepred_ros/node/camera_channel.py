@@ -1,64 +1,107 @@
-"""All that belongs to one camera of the node."""
+"""One camera of the node: its topics and figures, and what happens to its frames on both sides of the model."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from builtin_interfaces.msg import Time
 from rclpy.callback_groups import CallbackGroup
+from std_msgs.msg import Header
 
 from framepred_ros.node.camera_input import CameraInput
 from framepred_ros.node.camera_outputs import CameraOutputs
 from framepred_ros.node.diagnostics import CameraHealth
 from framepred_ros.node.instruction_topic import InstructionTopic
-from framepred_ros.node.newest_frames import Frame
-from framepred_ros.node.statistics import CameraStatistics
+from framepred_ros.node.newest_frames import Frame, NewestFrames
+from framepred_ros.node.settings import PredictionSettings
+from framepred_ros.node.statistics import CameraStatistics, Drop
 
 if TYPE_CHECKING:
     from framepred_ros.node.camera_monitor import CameraMonitor
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the cameras of a node have in common.
+
+    Attributes:
+        node: a lifecycle node with the parameters of `PREDICTOR_PARAMETERS`.
+        instruction: the one for all cameras that have none of their own.
+        paused: whether frames are predicted from on demand only.
+        group: callback group of the subscriptions.
+    """
+
+    node: Any
+    instruction: InstructionTopic
+    paused: Callable[[], bool]
+    group: CallbackGroup
+
+
+@dataclass(frozen=True)
+class RememberedCamera:
+    """What a camera keeps from one configuration of the node to the next.
+
+    Attributes:
+        frame_shape: (height, width, 3) of its frames, for the warm-up; None while not known.
+        instruction: its own, as `InstructionTopic.text`; None if it has got none.
+    """
+
+    frame_shape: tuple[int, ...] | None = None
+    instruction: str | None = None
+
+
 class CameraChannel:
-    """A camera's topics and figures.
+    """Owns a camera's frames: each `Frame` carries its channel, and what becomes of it is told to the channel.
 
     Args:
-        node: a lifecycle node.
+        shared: of all cameras.
         name: empty for the single camera, which has no instruction topic of its own.
-        transport: a key of `framepred_ros.node.camera_input.TRANSPORTS`.
-        common: the instruction that all cameras share.
-        on_frame: called in the executor with each Frame.
-        group: callback group of the subscriptions.
+        frames: where frames wait for a prediction.
+        horizon: seconds that predictions look ahead; None if unknown.
         monitor: None if predictions are not checked.
+        remembered: from the last configuration.
     """
 
     def __init__(
         self,
-        node: Any,
+        shared: Shared,
         name: str,
-        transport: str,
-        common: InstructionTopic,
-        on_frame: Callable[[Frame], None],
-        group: CallbackGroup,
+        frames: NewestFrames,
+        horizon: float | None,
         monitor: CameraMonitor | None,
+        remembered: RememberedCamera,
     ) -> None:
+        node = shared.node
         self.name, self.monitor = name, monitor
         self.statistics = CameraStatistics()
-        self.input = CameraInput(node, name, transport, on_frame, group)
+        self.input = CameraInput(node, name, node.get_parameter("image_transport").value, self._take, shared.group)
         self.outputs = CameraOutputs(node, name)
-        self._common = common
-        self._own = InstructionTopic(node, name, group) if name else None
+        self._shared, self._frames, self._horizon = shared, frames, horizon
+        self._own = InstructionTopic(node, name, shared.group) if name else None
+        self._frame_shape = remembered.frame_shape
+        if self._own is not None and remembered.instruction is not None:
+            self._own.accept(remembered.instruction)
 
     @property
     def instruction(self) -> str:
         """The instruction in force: the camera's own once it has got one, else the common one; empty: none."""
         if self._own is not None and self._own.text is not None:
             return self._own.text
-        return self._common.text or ""
+        return self._shared.instruction.text or ""
 
     def health(self) -> CameraHealth:
         """Return what is to be said about the camera on /diagnostics."""
         monitor = self.monitor.health() if self.monitor is not None else None
-        return CameraHealth(self.input.topic, self.instruction, self.statistics.summary(), monitor)
+        max_rate = self._shared.node.get_parameter("max_rate").value
+        return CameraHealth(self.input.topic, self.instruction, self.statistics.summary(), monitor, max_rate)
+
+    def remember(self) -> RememberedCamera:
+        """Return what the next configuration should know."""
+        return RememberedCamera(self._frame_shape, self._own.text if self._own is not None else None)
 
     def close(self) -> None:
         """Take all topics back."""
@@ -68,3 +111,70 @@ class CameraChannel:
             self._own.close()
         if self.monitor is not None:
             self.monitor.close()
+
+    # In the executor: a frame arrives. Short, and nothing is decoded here -----------------------------------------
+
+    def _take(self, message: Any) -> None:
+        """Take in a message; it waits for a prediction if anybody wants one."""
+        frame = Frame(self, message, self.input.decode)
+        self.statistics.frame_received()
+        if self.monitor is not None:
+            self.monitor.add_frame(frame, self.instruction)
+        unwanted = self._why_unwanted()
+        if self._frames.put(frame, wanted=unwanted is None):
+            self.statistics.frame_dropped(Drop.SUPERSEDED)
+        if unwanted is not None:
+            self.statistics.frame_dropped(unwanted)
+
+    def _why_unwanted(self) -> Drop | None:
+        if self._shared.paused():
+            return Drop.PAUSED
+        if not self.instruction:
+            self._shared.node.get_logger().warning(
+                "Frames wait for an instruction: publish a std_msgs/String on topic instruction or set the parameter "
+                "instruction",
+                throttle_duration_sec=10.0,
+            )
+            return Drop.NO_INSTRUCTION
+        lazy = self._shared.node.get_parameter("lazy").value
+        return None if self.monitor is not None or self.outputs.watched or not lazy else Drop.NOT_WATCHED
+
+    # In the prediction thread: what became of the frame -----------------------------------------------------------
+
+    def publish(self, frame: Frame, predicted: np.ndarray, settings: PredictionSettings) -> None:
+        """Publish what was predicted from a frame, RGB uint8 (height, width, 3) of its size, and have it checked."""
+        try:
+            header = self._output_header(frame, settings)
+            self.outputs.publish(header, frame.rgb, predicted, settings.jpeg_quality)
+        except Exception:
+            if self._shared.node.context.ok():  # after the signal the publishers may be gone already
+                raise
+        self.statistics.prediction_made(time.monotonic() - frame.received)
+        if self.monitor is not None:
+            self.monitor.add_prediction(frame, predicted)
+        self._frame_shape = predicted.shape
+
+    def drop(self, reason: Drop, detail: str = "") -> None:
+        """Count a frame that nothing was predicted from, and say why."""
+        self.statistics.frame_dropped(reason, detail)
+        logger, topic = self._shared.node.get_logger(), self.input.topic
+        if reason is Drop.UNUSABLE:
+            logger.warning(f"Frame dropped on topic {topic}: {detail}", throttle_duration_sec=5.0)
+        elif reason is Drop.REFUSED:
+            logger.warning(f"Frame dropped on topic {topic}, the model refuses it: {detail}", throttle_duration_sec=5.0)
+        elif reason is Drop.FAILED:
+            logger.error(f"Prediction failed, tried again and failed: {detail}", throttle_duration_sec=5.0)
+        elif reason is Drop.UNPUBLISHED:
+            logger.error(f"Prediction for {topic} could not be published: {detail}", throttle_duration_sec=5.0)
+
+    def _output_header(self, frame: Frame, settings: PredictionSettings) -> Header:
+        if settings.stamp == "source":
+            return frame.header
+        # Not by rclpy's Time, which refuses what is before 1970.
+        seconds, nanoseconds = divmod(frame.stamp_ns + round(self._horizon * 10**9), 10**9)
+        if not -(2**31) <= seconds < 2**31:
+            raise ValueError(
+                f"header.stamp.sec is {frame.header.stamp.sec}: a stamp cannot hold what is {self._horizon:g} s later; "
+                "correct the camera's clock or set the parameter stamp to source"
+            )
+        return Header(stamp=Time(sec=seconds, nanosec=nanoseconds), frame_id=frame.header.frame_id)

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
-from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.topics import IMAGE_DEPTH, SubscriptionEventCallbacks, camera_topic
-from framepred_ros.ros.guards import guarded
+from framepred_ros.ros.guards import guarded, steady_clock
 from framepred_ros.ros.image_messages import rgb_from_compressed_image, rgb_from_image
 
 TRANSPORTS = {
@@ -37,33 +35,36 @@ class CameraInput:
         node: the node that subscribes.
         camera: the camera's name; empty for the single camera.
         transport: a key of `TRANSPORTS`.
-        on_frame: called in the executor with each Frame.
+        on_message: called in the executor with each message.
         group: callback group of the subscription.
+
+    Attributes:
+        decode: turns a message of this transport into RGB uint8 (height, width, 3).
     """
 
     def __init__(
-        self, node: Node, camera: str, transport: str, on_frame: Callable[[Frame], None], group: CallbackGroup
+        self, node: Node, camera: str, transport: str, on_message: Callable[[Any], None], group: CallbackGroup
     ) -> None:
-        self._node, self._camera, self._group = node, camera, group
-        self._type, suffix, self._decode = TRANSPORTS[transport]
+        self._node, self._group = node, group
+        self._type, suffix, self.decode = TRANSPORTS[transport]
         # As image_transport does it: what is remapped is the base topic.
         self.topic = node.resolve_topic_name(camera_topic(camera, "image")) + suffix
-        self._on_frame = on_frame
+        self._hand_over = on_message
         self._subscription: Any = None
         self._timer: Any = None
         self._qos: QoSProfile | None = None
         self._silent_since = 0.0  # seconds, of the monotonic clock
-        self._changing = threading.Lock()  # the lifecycle closes while the executor may subscribe anew
+        # The lifecycle closes while the executor may hand a message over, or subscribe anew.
+        self._changing = threading.Lock()
 
     def open(self) -> None:
         """Subscribe, reliable unless the user overrides it."""
         qos = QoSProfile(depth=IMAGE_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-        clock = Clock(clock_type=ClockType.STEADY_TIME)  # a simulation's may stand still
         callback = guarded(self._node, self._check_silence)
         with self._changing:
             self._subscribe(qos, qos_overriding_options=QoSOverridingOptions.with_default_policies())
             self._silent_since = time.monotonic()
-            self._timer = self._node.create_timer(SILENCE_CHECK_PERIOD, callback, self._group, clock=clock)
+            self._timer = self._node.create_timer(SILENCE_CHECK_PERIOD, callback, self._group, clock=steady_clock())
 
     def close(self) -> None:
         """Stop listening."""
@@ -93,9 +94,10 @@ class CameraInput:
         )
 
     def _on_message(self, message: Any) -> None:
-        if self._subscription is not None:  # else it was on its way when the input closed
-            self._silent_since = time.monotonic()
-            self._on_frame(Frame(self._camera, message, self._decode))
+        with self._changing:  # so that nothing is handed over any more once `close` has returned
+            if self._subscription is not None:  # else it was on its way when the input closed
+                self._silent_since = time.monotonic()
+                self._hand_over(message)
 
     def _check_silence(self) -> None:
         now = time.monotonic()

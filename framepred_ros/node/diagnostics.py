@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from framepred_ros.node.camera_monitor import MonitorHealth
 
 STALE_AFTER = 2.0  # seconds without a frame
+RARE = 0.2  # hertz; a max_rate below it may leave the window of the statistics without a prediction
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ class CameraHealth:
         instruction: the one in force; empty: none.
         summary: its figures.
         monitor: what the monitor says; None if it is off.
+        max_rate: the parameter, hertz.
     """
 
     topic: str
     instruction: str
     summary: Summary
     monitor: MonitorHealth | None
+    max_rate: float = 0.0
 
 
 def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
@@ -98,6 +101,8 @@ def _camera_level(health: CameraHealth) -> tuple[bytes, str]:
         return DiagnosticStatus.STALE, f"no frame from {health.topic} {since}"
     if Drop.FAILED in recent:
         return DiagnosticStatus.ERROR, f"predictions fail: {recent[Drop.FAILED]}"
+    if Drop.UNPUBLISHED in recent:
+        return DiagnosticStatus.ERROR, f"predictions cannot be published: {recent[Drop.UNPUBLISHED]}"
     if health.monitor and health.monitor.alert:
         return DiagnosticStatus.WARN, health.monitor.alert
     for reason in (Drop.UNUSABLE, Drop.REFUSED):
@@ -107,8 +112,12 @@ def _camera_level(health: CameraHealth) -> tuple[bytes, str]:
         return DiagnosticStatus.WARN, "waiting for an instruction"
     if Drop.PAUSED in recent:
         return DiagnosticStatus.OK, "paused"
-    if summary.output_rate == 0 and Drop.NOT_WATCHED in recent:
-        return DiagnosticStatus.OK, "nobody subscribes to a prediction"
+    if summary.output_rate == 0:
+        if Drop.NOT_WATCHED in recent:
+            return DiagnosticStatus.OK, "nobody subscribes to a prediction"
+        if 0 < health.max_rate < RARE:
+            return DiagnosticStatus.OK, f"held back by max_rate, {health.max_rate:g} Hz"
+        return DiagnosticStatus.WARN, "frames come in, but no prediction has been made from them"
     return DiagnosticStatus.OK, f"predicting at {summary.output_rate:.1f} Hz"
 
 

@@ -6,29 +6,60 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from std_msgs.msg import Header
 
+from framepred_ros.node.statistics import Drop
 
-@dataclass(frozen=True)
+if TYPE_CHECKING:
+    from framepred_ros.node.settings import PredictionSettings
+
+LONGEST_WAIT = 0.1  # seconds after which a frame that has to wait asks again for how long
+
+
+class FrameOwner(Protocol):
+    """Whose frame it is; `CameraChannel` in the node. The prediction thread calls the methods."""
+
+    name: str
+
+    @property
+    def instruction(self) -> str:
+        """The instruction in force; empty: none."""
+
+    def publish(self, frame: Frame, predicted: np.ndarray, settings: PredictionSettings) -> None:
+        """Take what was predicted from a frame, RGB uint8 of its size."""
+
+    def drop(self, reason: Drop, detail: str = "") -> None:
+        """Take note that nothing was predicted from a frame."""
+
+
 class Frame:
     """A camera's message, decoded by whoever needs the picture first, which is not the executor.
 
-    Attributes:
-        camera: the camera's name; empty for the single camera.
+    Args:
+        owner: of the camera.
         message: sensor_msgs/Image or CompressedImage.
         decode: turns the message into RGB.
+
+    Attributes:
         received: `time.monotonic()` of its arrival.
     """
 
-    camera: str
-    message: Any
-    decode: Callable[[Any], np.ndarray]
-    received: float = field(default_factory=time.monotonic)
+    def __init__(self, owner: FrameOwner, message: Any, decode: Callable[[Any], np.ndarray]) -> None:
+        self.owner, self.message = owner, message
+        self.received = time.monotonic()
+        self._decode = decode
+        # Of this frame alone. The lock of `cached_property` is one for all frames up to Python 3.11; later it has none.
+        self._decoding = threading.Lock()
+        self._rgb: np.ndarray | None = None
+
+    @property
+    def camera(self) -> str:
+        """The camera's name; empty for the single camera."""
+        return self.owner.name
 
     @property
     def header(self) -> Header:
@@ -40,14 +71,17 @@ class Frame:
         """The header's stamp in nanoseconds."""
         return self.header.stamp.sec * 10**9 + self.header.stamp.nanosec
 
-    @cached_property
+    @property
     def rgb(self) -> np.ndarray:
-        """The picture, RGB uint8 (height, width, 3).
+        """The picture, RGB uint8 (height, width, 3); decoded once, whichever threads ask.
 
         Raises:
             ImageMessageError: the message cannot be used.
         """
-        return self.decode(self.message)
+        with self._decoding:
+            if self._rgb is None:
+                self._rgb = self._decode(self.message)
+            return self._rgb
 
 
 @dataclass(frozen=True)
@@ -103,18 +137,19 @@ class NewestFrames:
             self._changed.notify()
             return self._requests[-1]
 
-    def take(self, not_before: float = 0.0) -> Batch | None:
+    def take(self, not_before: Callable[[], float] = lambda: 0.0) -> Batch | None:
         """Wait for a request, or for frames that wait, and remove them. Return None once closed.
 
         Args:
-            not_before: `time.monotonic()` before which frames keep waiting, and may give way; requests do not wait.
+            not_before: returns the `time.monotonic()` before which frames keep waiting, and may give way; requests do
+                not wait. Asked again and again, because it may change meanwhile.
         """
         with self._changed:
             while not self._closed:
-                left = not_before - time.monotonic()
+                left = not_before() - time.monotonic()
                 if self._requests or (self._waiting and left <= 0):
                     return self._remove()
-                self._changed.wait(left if self._waiting else None)
+                self._changed.wait(min(left, LONGEST_WAIT) if self._waiting else None)
             return None
 
     def clear(self) -> None:

@@ -1,27 +1,36 @@
-"""Cameras, model and outputs of a configured node: the way of a frame from its arrival to its prediction."""
+"""Cameras, model and outputs of a configured node.
+
+A frame's way through the node, from top to bottom. It changes threads three times, each time at one place:
+
+1. **Executor.** `CameraInput` gets a message and hands it, not decoded, to its `CameraChannel`, which makes a `Frame`
+   of it, counts it and decides whether anybody wants a prediction. The frame belongs to that channel for good.
+2. `NewestFrames`, the slot: **executor -> prediction thread** (first change). One frame per camera; a newer one
+   replaces it. Nothing queues, and the executor never waits.
+3. **Prediction thread.** `PredictionWorker` takes the frames that wait, as one batch. It reads the settings once for
+   it, decodes the frames, predicts, and tells each frame's channel what became of it: `publish`, or `drop` with a
+   reason. Publishing is done in this thread; a frame that fails costs no other frame anything.
+4. `CameraMonitor`, if predictions are checked, has a thread of its own and one queue in front of it. Every frame enters
+   it at its arrival, **executor -> monitor thread** (second change), and every prediction once it is published,
+   **prediction thread -> monitor thread** (third change).
+
+`Frame.rgb` is decoded by whichever of these two threads asks first; the other waits and gets the same array. Nobody
+writes into it.
+"""
 
 from __future__ import annotations
 
 import gc
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rclpy.callback_groups import CallbackGroup
-from rclpy.duration import Duration
-from rclpy.time import Time
-from std_msgs.msg import Header
-
-from framepred_ros.node.camera_channel import CameraChannel
-from framepred_ros.node.instruction_topic import InstructionTopic
+from framepred_ros.node.camera_channel import CameraChannel, RememberedCamera, Shared
 from framepred_ros.node.memory import free_memory
 from framepred_ros.node.model import open_predictor
 from framepred_ros.node.model_imports import lasting_objects
 from framepred_ros.node.newest_frames import Frame
-from framepred_ros.node.prediction_worker import PredictionSettings, PredictionWorker
-from framepred_ros.node.statistics import Drop
+from framepred_ros.node.prediction_worker import PredictionWorker
+from framepred_ros.node.settings import read_settings
 
 if TYPE_CHECKING:
     from framepred_ros.node.camera_monitor import CameraMonitor
@@ -34,27 +43,22 @@ class PredictionPipeline:
     """Made when the node configures, closed when it is cleaned up. Loading begins at once, in the worker's thread.
 
     Args:
-        node: a lifecycle node with the parameters of `PREDICTOR_PARAMETERS`.
-        instruction: the one that all cameras share.
-        paused: whether frames are predicted from on demand only.
-        group: callback group of the subscriptions.
-        frame_shapes: (height, width, 3) of the cameras' frames as far as known; kept up to date.
+        shared: the node and what its cameras have in common.
+        remembered: what is known of cameras from an earlier configuration, by name.
     """
 
-    def __init__(
-        self,
-        node: Any,
-        instruction: InstructionTopic,
-        paused: Callable[[], bool],
-        group: CallbackGroup,
-        frame_shapes: dict[str, tuple[int, ...]],
-    ) -> None:
+    def __init__(self, shared: Shared, remembered: Mapping[str, RememberedCamera]) -> None:
         self.predictor: FramePredictor | None = None
         self.channels: dict[str, CameraChannel] = {}
-        self._node, self._instruction, self._paused, self._group = node, instruction, paused, group
-        self._frame_shapes = frame_shapes
-        self._cameras = list(self._value("cameras")) or [""]
-        self._worker = PredictionWorker(self, node.get_logger())
+        self._shared, self._node = shared, shared.node
+        cameras = list(self._value("cameras")) or [""]
+        self._remembered = {name: remembered.get(name, RememberedCamera()) for name in cameras}
+        self._worker = PredictionWorker(
+            self._load_predictor,
+            lambda: read_settings(self._node),
+            lambda: self._value("max_rate"),
+            self._node.get_logger(),
+        )
 
     @property
     def horizon(self) -> float | None:
@@ -79,10 +83,10 @@ class PredictionPipeline:
             ) from error
         if objection := self.stamp_objection(self._value("stamp")):
             raise ValueError(objection)
-        for name in self._cameras:
-            transport, monitor = self._value("image_transport"), self._create_monitor(name)
+        for name, remembered in self._remembered.items():
+            monitor = self._create_monitor(name)
             self.channels[name] = CameraChannel(
-                self._node, name, transport, self._instruction, self.take_frame, self._group, monitor
+                self._shared, name, self._worker.frames, self.horizon, monitor, remembered
             )
 
     def listen(self) -> None:
@@ -102,15 +106,17 @@ class PredictionPipeline:
         """Predict no more; give a prediction under way this long (seconds), None: as long as it takes."""
         self._worker.stop(timeout)
 
-    def close(self) -> None:
-        """Take the topics back and free the model."""
+    def close(self) -> dict[str, RememberedCamera]:
+        """Take the topics back and free the model; return what the next configuration should know of the cameras."""
         self.stop()
+        remembered = self._remembered | {name: channel.remember() for name, channel in self.channels.items()}
         for channel in self.channels.values():
             channel.close()
         self.channels.clear()
         self.predictor = self._worker = None
         gc.unfreeze()  # see lasting_objects: the model does not last any longer
         free_memory()
+        return remembered
 
     def stamp_objection(self, stamp: str) -> str:
         """Return why the parameter `stamp` cannot have a value; empty if it can."""
@@ -127,6 +133,13 @@ class PredictionPipeline:
         if not any(channel.instruction for channel in self.channels.values()):
             raise LookupError("there is no instruction: publish one first")
         return self._worker.frames.request()
+
+    def _load_predictor(self) -> FramePredictor:
+        """Open the model that the parameters name; in the worker's thread."""
+        shapes = [camera.frame_shape for camera in self._remembered.values()]
+        with lasting_objects():
+            names = "checkpoint", "device", "engine", "cpu_threads", "cpu_niceness"
+            return open_predictor(*(self._value(name) for name in names), shapes)
 
     def _create_monitor(self, camera: str) -> CameraMonitor | None:
         if not self._value("monitor"):
@@ -148,80 +161,3 @@ class PredictionPipeline:
 
     def _value(self, name: str) -> Any:
         return self._node.get_parameter(name).value
-
-    # The executor's side: a frame arrives. Short, and nothing is decoded here ------------------------------------
-
-    def take_frame(self, frame: Frame) -> None:
-        """Take in a camera's frame; it waits for a prediction if anybody wants one."""
-        channel = self.channels[frame.camera]
-        channel.statistics.frame_received()
-        if channel.monitor is not None:
-            channel.monitor.add_frame(frame, channel.instruction)
-        unwanted = self._why_unwanted(channel)
-        if self._worker.frames.put(frame, wanted=unwanted is None):
-            channel.statistics.frame_dropped(Drop.SUPERSEDED)
-        if unwanted is not None:
-            channel.statistics.frame_dropped(unwanted)
-
-    def _why_unwanted(self, channel: CameraChannel) -> Drop | None:
-        if self._paused():
-            return Drop.PAUSED
-        if not channel.instruction:
-            self._node.get_logger().warning(
-                "Frames wait for an instruction: publish a std_msgs/String on topic instruction or set the parameter "
-                "instruction",
-                throttle_duration_sec=10.0,
-            )
-            return Drop.NO_INSTRUCTION
-        needed = channel.monitor is not None or channel.outputs.watched or not self._value("lazy")
-        return None if needed else Drop.NOT_WATCHED
-
-    # The worker's side: its thread calls these -------------------------------------------------------------------
-
-    def load_predictor(self) -> FramePredictor:
-        """Open the model that the parameters name."""
-        shapes = [self._frame_shapes.get(name) for name in self._cameras]
-        with lasting_objects():
-            names = "checkpoint", "device", "engine", "cpu_threads", "cpu_niceness"
-            return open_predictor(*(self._value(name) for name in names), shapes)
-
-    def settings(self) -> PredictionSettings:
-        """Return the settings of the next prediction."""
-        return PredictionSettings(
-            self._value("steps") or None, self._value("seed"), self._value("max_rate"), self._value("skip_unchanged")
-        )
-
-    def instruction_for(self, camera: str) -> str:
-        """Return the instruction in force for a camera; empty: none."""
-        return self.channels[camera].instruction
-
-    def prediction_made(self, frame: Frame, predicted: np.ndarray) -> None:
-        """Publish a prediction."""
-        channel = self.channels[frame.camera]
-        try:
-            channel.outputs.publish(self._output_header(frame), frame.rgb, predicted, self._value("jpeg_quality"))
-        except Exception:
-            if self._node.context.ok():  # after the signal the publishers may be gone already
-                raise
-        channel.statistics.prediction_made(time.monotonic() - frame.received)
-        if channel.monitor is not None:
-            channel.monitor.add_prediction(frame, predicted)
-        self._frame_shapes[frame.camera] = predicted.shape
-
-    def frame_dropped(self, frame: Frame, reason: Drop, detail: str = "") -> None:
-        """Count a frame that nothing was predicted from, and say why."""
-        channel = self.channels[frame.camera]
-        channel.statistics.frame_dropped(reason, detail)
-        logger, topic = self._node.get_logger(), channel.input.topic
-        if reason is Drop.UNUSABLE:
-            logger.warning(f"Frame dropped on topic {topic}: {detail}", throttle_duration_sec=5.0)
-        elif reason is Drop.REFUSED:
-            logger.warning(f"Frame dropped on topic {topic}, the model refuses it: {detail}", throttle_duration_sec=5.0)
-        elif reason is Drop.FAILED:
-            logger.error(f"Prediction failed, tried again and failed: {detail}", throttle_duration_sec=5.0)
-
-    def _output_header(self, frame: Frame) -> Header:
-        if self._value("stamp") == "source":
-            return frame.header
-        stamp = Time.from_msg(frame.header.stamp) + Duration(seconds=self.horizon)
-        return Header(stamp=stamp.to_msg(), frame_id=frame.header.frame_id)

@@ -6,14 +6,15 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from framepred_ros.node.memory import free_memory
 from framepred_ros.node.newest_frames import Batch, Frame, NewestFrames
+from framepred_ros.node.settings import PredictionSettings
 from framepred_ros.node.statistics import Drop
 from framepred_ros.node.unchanged_frames import LastPredictions
 
@@ -25,48 +26,31 @@ Job = tuple[Frame, str]  # with its instruction
 Prediction = tuple[Frame, np.ndarray]  # made from the frame, or still true of it
 
 
-@dataclass(frozen=True)
-class PredictionSettings:
-    """What may change from one prediction to the next: steps and seed as FramePredictor takes them, rate in hertz, and
-    the threshold of `LastPredictions` in levels of 255, 0 for a new prediction from every frame."""
-
-    steps: int | None
-    seed: int
-    max_rate: float
-    skip_unchanged: int
-
-
-class WorkerHost(Protocol):
-    """Whom the worker works for; its thread calls all of these."""
-
-    def load_predictor(self) -> FramePredictor:
-        """Return the predictor, warmed up; here, so that the import of torch is in the thread, too."""
-
-    def settings(self) -> PredictionSettings:
-        """Return the settings of the next prediction."""
-
-    def instruction_for(self, camera: str) -> str:
-        """Return the instruction in force for a camera; empty: none."""
-
-    def prediction_made(self, frame: Frame, predicted: np.ndarray) -> None:
-        """Take what was predicted from a frame, RGB uint8 of its size."""
-
-    def frame_dropped(self, frame: Frame, reason: Drop, detail: str = "") -> None:
-        """Take note that nothing can be predicted from a frame."""
-
-
 class PredictionWorker:
-    """One thread for all of torch's work.
+    """One thread for all of torch's work. What becomes of a frame it tells the frame's owner.
+
+    Args:
+        load: returns the predictor, warmed up; called in the thread, so that torch is imported there, too.
+        settings: returns the settings that hold now; read once per batch.
+        max_rate: returns the most batches per second that hold now, hertz; 0: as many as possible.
+        logger: the node's.
 
     Attributes:
         frames: where the cameras' frames go; the thread takes them from there.
         loaded: the predictor, or why it could not be loaded.
     """
 
-    def __init__(self, host: WorkerHost, logger: Any) -> None:
+    def __init__(
+        self,
+        load: Callable[[], FramePredictor],
+        settings: Callable[[], PredictionSettings],
+        max_rate: Callable[[], float],
+        logger: Any,
+    ) -> None:
         self.frames = NewestFrames()
         self.loaded: Future[FramePredictor] = Future()
-        self._host, self._logger = host, logger
+        self._load, self._settings, self._max_rate, self._logger = load, settings, max_rate, logger
+        self._started = float("-inf")  # of the last batch, time.monotonic()
         self._last = LastPredictions()
         self._known_instructions: deque[str] = deque(maxlen=REMEMBERED_INSTRUCTIONS)
         self._thread = threading.Thread(target=self._run, name="prediction", daemon=True)
@@ -80,7 +64,7 @@ class PredictionWorker:
 
     def _run(self) -> None:
         try:
-            predictor = self._host.load_predictor()
+            predictor = self._load()
         except Exception as error:
             self._logger.debug(traceback.format_exc())
             if self.loaded.set_running_or_notify_cancel():
@@ -88,77 +72,102 @@ class PredictionWorker:
             return
         if self.loaded.set_running_or_notify_cancel():
             self.loaded.set_result(predictor)
-        not_before = 0.0
-        while (batch := self.frames.take(not_before)) is not None:
-            started = time.monotonic()
-            rate = self._host.settings().max_rate
-            self._serve(predictor, batch)
-            not_before = started + 1 / rate if rate > 0 else 0.0
+        while (batch := self.frames.take(self._not_before)) is not None:
+            self._started = time.monotonic()
+            self._serve(predictor, batch, self._settings())
 
-    def _serve(self, predictor: FramePredictor, batch: Batch) -> None:
-        predicted: list[Frame] = []
+    def _not_before(self) -> float:
+        """Return the `time.monotonic()` at which the next batch may start, as far as its rate is concerned."""
+        rate = self._max_rate()
+        return self._started + 1 / rate if rate > 0 else 0.0
+
+    def _serve(self, predictor: FramePredictor, batch: Batch, settings: PredictionSettings) -> None:
+        published: list[Frame] = []
         try:
-            for frame, picture in self._predict(predictor, batch.frames):
-                self._host.prediction_made(frame, picture)
-                predicted.append(frame)
+            predictions = self._predict(predictor, batch.frames, settings)
+            published = [frame for frame, picture in predictions if self._publish(frame, picture, settings)]
         except Exception as error:  # whatever it is, the next frame may go well
             self._logger.debug(traceback.format_exc())
-            self._logger.error(f"Prediction lost: {type(error).__name__}: {error}", throttle_duration_sec=5.0)
+            self._logger.error(f"Prediction lost: {_text(error)}", throttle_duration_sec=5.0)
         for request in batch.requests:
             if request.set_running_or_notify_cancel():
-                request.set_result(predicted)
+                request.set_result(published)
 
-    def _predict(self, predictor: FramePredictor, frames: list[Frame]) -> list[Prediction]:
+    def _publish(self, frame: Frame, predicted: np.ndarray, settings: PredictionSettings) -> bool:
+        """Return whether the prediction could be published; if not, that is this frame's trouble alone."""
+        try:
+            frame.owner.publish(frame, predicted, settings)
+        except Exception as error:
+            self._logger.debug(traceback.format_exc())
+            frame.owner.drop(Drop.UNPUBLISHED, _text(error))
+            return False
+        return True
+
+    def _predict(
+        self, predictor: FramePredictor, frames: list[Frame], settings: PredictionSettings
+    ) -> list[Prediction]:
         """Predict in one batch from the frames that show something new; if that fails, from each frame alone.
 
         That needs less memory, and a frame that the model refuses costs only its own camera a prediction.
         """
-        usable = [(frame, instruction) for frame in frames if (instruction := self._instruction(predictor, frame))]
-        unchanged, usable = self._look_up(usable)
-        return unchanged + (self._predict_anew(predictor, usable) if usable else [])
+        unchanged: list[Prediction] = []
+        jobs: list[Job] = []
+        for frame in frames:
+            try:
+                self._prepare(predictor, frame, settings, unchanged, jobs)
+            except Exception as error:
+                self._logger.debug(traceback.format_exc())
+                frame.owner.drop(Drop.FAILED, _text(error))
+        return unchanged + (self._predict_anew(predictor, jobs, settings) if jobs else [])
 
-    def _look_up(self, jobs: list[Job]) -> tuple[list[Prediction], list[Job]]:
-        """Return the last predictions for the jobs in which nothing has changed, and the other jobs."""
-        settings = self._host.settings()
-        if not settings.skip_unchanged:
-            return [], jobs
-        found, left = [], []
-        for frame, instruction in jobs:
-            conditions = instruction, settings.steps, settings.seed
-            predicted = self._last.find(frame.camera, frame.rgb, conditions, settings.skip_unchanged)
-            if predicted is None:
-                left.append((frame, instruction))
-            else:
-                found.append((frame, predicted))
-        return found, left
+    def _prepare(
+        self,
+        predictor: FramePredictor,
+        frame: Frame,
+        settings: PredictionSettings,
+        unchanged: list[Prediction],
+        jobs: list[Job],
+    ) -> None:
+        """Add a frame to those of which the last prediction still holds or to those to predict from, if to any."""
+        instruction = self._instruction(predictor, frame)
+        if not instruction:
+            return
+        threshold, conditions = settings.skip_unchanged, (instruction, settings.steps, settings.seed)
+        predicted = self._last.find(frame.camera, frame.rgb, conditions, threshold) if threshold else None
+        if predicted is None:
+            jobs.append((frame, instruction))
+        else:
+            unchanged.append((frame, predicted))
 
-    def _predict_anew(self, predictor: FramePredictor, usable: list[Job]) -> list[Prediction]:
+    def _predict_anew(
+        self, predictor: FramePredictor, usable: list[Job], settings: PredictionSettings
+    ) -> list[Prediction]:
         try:
-            return self._run_model(predictor, usable)
+            return self._run_model(predictor, usable, settings)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = _text(error)
         free_memory()  # here, after the exception has let go of the tensors
         self._logger.debug(f"A batch of {len(usable)} failed and is tried again frame by frame: {reason}")
         results = []
         for job in usable:
             try:
-                results += self._run_model(predictor, [job])
+                results += self._run_model(predictor, [job], settings)
             except ValueError as error:
-                self._host.frame_dropped(job[0], Drop.REFUSED, str(error))
+                job[0].owner.drop(Drop.REFUSED, str(error))
             except Exception as error:
-                self._host.frame_dropped(job[0], Drop.FAILED, f"{type(error).__name__}: {error}")
+                job[0].owner.drop(Drop.FAILED, _text(error))
         return results
 
     def _instruction(self, predictor: FramePredictor, frame: Frame) -> str:
         """Return the frame's instruction, or an empty text, having said why, if nothing can be predicted from it."""
-        instruction = self._host.instruction_for(frame.camera)
+        instruction = frame.owner.instruction
         if not instruction:
-            self._host.frame_dropped(frame, Drop.NO_INSTRUCTION)
+            frame.owner.drop(Drop.NO_INSTRUCTION)
             return ""
         try:
             frame.rgb  # noqa: B018  (decodes)
         except Exception as error:
-            self._host.frame_dropped(frame, Drop.UNUSABLE, str(error))
+            frame.owner.drop(Drop.UNUSABLE, str(error))
             return ""
         if instruction not in self._known_instructions:
             self._known_instructions.append(instruction)
@@ -166,8 +175,7 @@ class PredictionWorker:
                 self._logger.warning(f"The instruction is too long for the model, which does not see: '{lost[:200]}'")
         return instruction
 
-    def _run_model(self, predictor: FramePredictor, jobs: list[Job]) -> list[Prediction]:
-        settings = self._host.settings()
+    def _run_model(self, predictor: FramePredictor, jobs: list[Job], settings: PredictionSettings) -> list[Prediction]:
         frames, instructions = [frame for frame, _ in jobs], [instruction for _, instruction in jobs]
         images = [frame.rgb for frame in frames]
         predicted = predictor.predict_batch(images, instructions, steps=settings.steps, seed=settings.seed)
@@ -175,6 +183,10 @@ class PredictionWorker:
             for (frame, instruction), picture in zip(jobs, predicted, strict=True):
                 self._last.keep(frame.camera, frame.rgb, (instruction, settings.steps, settings.seed), picture)
         return list(zip(frames, predicted, strict=True))
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def cut_off_text(tokenizer: Any, text: str) -> str:

@@ -14,13 +14,14 @@ from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
+from framepred_ros.node.camera_channel import RememberedCamera, Shared
 from framepred_ros.node.diagnostics import NodeHealth, camera_status, node_status
 from framepred_ros.node.instruction_topic import InstructionTopic
 from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.parameters import PREDICTOR_PARAMETERS
 from framepred_ros.node.pipeline import PredictionPipeline
 from framepred_ros.node.services import PredictionServices
-from framepred_ros.ros.guards import guarded, transition
+from framepred_ros.ros.guards import guarded, steady_clock, transition
 from framepred_ros.ros.image_messages import converter
 from framepred_ros.ros.parameters import Changeable, ParameterSpec, declare_parameters
 from framepred_ros.ros.process import NodeExecutor, create_node, end_process, ros_process
@@ -43,7 +44,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         declare_parameters(self, PREDICTOR_PARAMETERS, self._objection)
         self._inputs = MutuallyExclusiveCallbackGroup()
-        self._frame_shapes: dict[str, tuple[int, ...]] = {}  # outlive the pipeline, for the next warm-up
+        self._remembered: dict[str, RememberedCamera] = {}  # outlives the pipeline
         self._pipeline: PredictionPipeline | None = None
         self._stopping = False
         self._failure = ""
@@ -62,9 +63,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and offer the outputs. FAILURE leaves the node unconfigured."""
         converter()  # fails here, with the remedy, rather than at the first frame
-        self._pipeline = pipeline = PredictionPipeline(
-            self, self._instruction, lambda: self._on_demand.paused, self._inputs, self._frame_shapes
-        )
+        shared = Shared(self, self._instruction, lambda: self._on_demand.paused, self._inputs)
+        self._pipeline = pipeline = PredictionPipeline(shared, self._remembered)
         if self._stopping:  # set before `stop` looks for a pipeline, so one of the two sides sees the other
             pipeline.stop()
         try:
@@ -144,7 +144,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
     def _release(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
-            pipeline.close()
+            self._remembered |= pipeline.close()
 
     # Parameters, requests, diagnostics --------------------------------------------------------------------------
 
@@ -193,7 +193,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
         self._diagnostics.publish(message)
 
     def _create_timer(self, period: float, callback: Callable[[], None]) -> Any:
-        return self.create_timer(period, guarded(self, callback), MutuallyExclusiveCallbackGroup())
+        group = MutuallyExclusiveCallbackGroup()
+        return self.create_timer(period, guarded(self, callback), group, clock=steady_clock())
 
 
 def main(args: list[str] | None = None, node_type: type[PredictorNode] = PredictorNode) -> None:

@@ -22,6 +22,7 @@ class Drop(str, Enum):
     UNUSABLE = "unusable message"
     REFUSED = "refused by the model"
     FAILED = "prediction failed"
+    UNPUBLISHED = "could not be published"
 
 
 @dataclass(frozen=True)

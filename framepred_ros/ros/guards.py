@@ -1,4 +1,7 @@
-"""Callbacks that log what they raise: rclpy ends the process for it, or in a transition says nothing at all."""
+"""Callbacks that log what they raise: rclpy ends the process for it, or in a transition says nothing at all.
+
+And a clock for timers whose callbacks must come whatever the time of a simulation does.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
@@ -29,6 +33,11 @@ def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
                 node.get_logger().debug(traceback.format_exc())
 
     return call
+
+
+def steady_clock() -> Clock:
+    """Return a clock for timers that must not stop: a simulation's may stand still, or never start."""
+    return Clock(clock_type=ClockType.STEADY_TIME)
 
 
 def transition(method: Callable[[Any, LifecycleState], TransitionCallbackReturn]) -> Callable:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from ros_testing import INSTRUCTION, LATCHED, Camera, make_picture, predictor_node_here
 from std_msgs.msg import String
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
+from framepred_ros.node.statistics import Drop
 from framepred_ros.ros.image_messages import rgb_from_image
 
 pytestmark = pytest.mark.ros
@@ -82,6 +83,46 @@ def test_a_camera_may_be_told_something_else(cameras, tester, predictor):
     for name, instruction in (("left", text), ("right", INSTRUCTION)):
         expected = predictor.predict(picture, instruction)
         np.testing.assert_array_equal(rgb_from_image(cameras[name].predict(picture)), expected)
+
+
+def test_a_stamp_that_no_prediction_can_carry_costs_that_frame_alone(node, cameras, tester):
+    left, right = cameras["left"], cameras["right"]
+    assert tester.set_parameter("predictor", "stamp", "predicted").successful
+    for seconds, predicted in ((-1, 2), (2**31 - 1, None)):  # before 1970; 3 s before the end of time
+        messages = {name: cameras[name].message_of(make_picture(seed=4)) for name in cameras}
+        messages["left"].header.stamp.sec = seconds
+        messages["right"].header.stamp.sec = 5000 + seconds % 100
+        tester.call(SetBool, "predictor/pause", SetBool.Request(data=True))
+        for name, message in messages.items():
+            cameras[name].publisher.publish(message)
+
+        def arrived(messages=messages):
+            newest = node._pipeline._worker.frames._newest
+            return all(newest[name].header == message.header for name, message in messages.items())
+
+        tester.wait_until(arrived, "both frames have arrived")
+        answer = tester.call(Trigger, "predictor/predict", Trigger.Request())
+        assert answer.success and "camera right" in answer.message
+        right.wait_for_prediction((messages["right"].header.stamp.sec + 3, 42))
+        if predicted is not None:
+            left.wait_for_prediction((predicted, 42))
+        tester.call(SetBool, "predictor/pause", SetBool.Request(data=False))
+    recent = node._pipeline.channels["left"].statistics.summary().recent
+    assert "header.stamp.sec is 2147483647" in recent[Drop.UNPUBLISHED]
+    assert not node._pipeline.channels["right"].statistics.summary().dropped.get(Drop.UNPUBLISHED)
+    assert tester.set_parameter("predictor", "stamp", "source").successful
+
+
+def test_what_a_camera_was_told_survives_a_cleanup(node, cameras, tester):
+    text = node._pipeline.channels["left"].instruction
+    assert text != INSTRUCTION, "its own, from the test before"
+    for transition in ("deactivate", "cleanup", "configure", "activate"):
+        assert tester.change_state("predictor", transition)
+    channels = node._pipeline.channels
+    assert {name: channels[name].instruction for name in channels} == {"left": text, "right": INSTRUCTION}
+    echoes = tester.record(String, "predictor/left/instruction", LATCHED)
+    tester.wait_until(lambda: echoes, "the instruction is echoed again")
+    assert echoes[0].data == text
 
 
 def test_cameras_may_only_change_while_unconfigured_and_need_usable_names(node, cameras, tester):

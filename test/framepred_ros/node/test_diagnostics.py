@@ -21,8 +21,9 @@ OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticS
 def camera(recent=None, **changes):
     monitor = changes.pop("monitor", None)
     instruction = changes.pop("instruction", "go")
+    max_rate = changes.pop("max_rate", 0.0)
     summary = replace(GOOD_SUMMARY, recent=recent or {}, **changes)
-    return CameraHealth("/image", instruction, summary, monitor)
+    return CameraHealth("/image", instruction, summary, monitor, max_rate)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,10 @@ def camera(recent=None, **changes):
         (camera({Drop.REFUSED: "too small"}), WARN, "frames are dropped, refused by the model: too small"),
         (camera(instruction=""), WARN, "waiting for an instruction"),
         (camera({Drop.PAUSED: ""}), OK, "paused"),
+        (camera({Drop.UNPUBLISHED: "no stamp"}), ERROR, "predictions cannot be published: no stamp"),
         (camera({Drop.NOT_WATCHED: ""}, output_rate=0.0), OK, "nobody subscribes to a prediction"),
+        (camera(output_rate=0.0), WARN, "frames come in, but no prediction has been made from them"),
+        (camera(output_rate=0.0, max_rate=0.01), OK, "held back by max_rate, 0.01 Hz"),
         (camera(monitor=MonitorHealth({}, "it goes wrong")), WARN, "it goes wrong"),
     ],
 )
@@ -104,3 +108,15 @@ def test_the_live_node_reports_once_a_second_in_every_state(tester, tiny_checkpo
         stamps = [each.header.stamp.sec + each.header.stamp.nanosec / 1e9 for each in arrays]
         assert len(stamps) > 4 and stamps == sorted(stamps)
         assert 0.5 < (stamps[-1] - stamps[0]) / (len(stamps) - 1) < 2
+
+
+@pytest.mark.ros
+def test_it_reports_although_a_simulations_clock_never_starts(tester, tiny_checkpoint):
+    arrays = tester.record(DiagnosticArray, "/diagnostics")
+    with predictor_node_here("-r", "__ns:=/simulated", checkpoint=tiny_checkpoint, use_sim_time=True):
+
+        def messages():
+            found = [each.status[0] for each in arrays if each.status[0].name == "/simulated/predictor"]
+            return [status.message for status in found]
+
+        tester.wait_until(lambda: "active" in messages() and len(messages()) > 1, "it starts and goes on reporting")

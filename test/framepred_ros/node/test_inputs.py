@@ -1,9 +1,12 @@
 """What the node hears: compressed frames, any kind of instruction, overridden QoS."""
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_testing import INSTRUCTION, LATCHED, Camera, make_header, make_picture, predictor_node_here, stamp_of
 from sensor_msgs.msg import CompressedImage
@@ -138,3 +141,27 @@ def test_a_subscription_that_receives_nothing_any_more_is_replaced(tester, tiny_
         tester.wait_until(lambda: subscriptions() and deaf not in subscriptions(), "the node subscribes anew")
         assert camera.predict(make_picture(seed=1)).width == 128
         tester.destroy_publisher(camera.publisher)
+
+
+def test_nothing_is_handed_over_any_more_once_an_input_has_closed(tester):
+    begun, may_end, order = threading.Event(), threading.Event(), []
+
+    def take(message):
+        begun.set()
+        assert may_end.wait(20)
+        order.append(message)
+
+    group = MutuallyExclusiveCallbackGroup()
+    camera = camera_input.CameraInput(tester, "closing", "raw", take, group)
+    camera.open()
+    executor = threading.Thread(target=camera._on_message, args=("under way",))
+    executor.start()
+    assert begun.wait(20)
+    lifecycle = threading.Thread(target=lambda: (camera.close(), order.append("closed")))
+    lifecycle.start()
+    lifecycle.join(0.2)
+    may_end.set()
+    executor.join(20)
+    lifecycle.join(20)
+    camera._on_message("late")
+    assert order == ["under way", "closed"]

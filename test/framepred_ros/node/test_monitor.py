@@ -66,7 +66,8 @@ def test_predictions_are_scored_against_the_frames_that_arrive_and_the_alert_com
     words = tester.create_publisher(String, "instruction", 1)
     tester.wait_until(lambda: words.get_subscription_count(), "the node hears instructions")
     words.publish(String(data="stack the blocks"))
-    tester.wait_until(lambda: node._pipeline.instruction_for("") == "stack the blocks", "the instruction is in force")
+    channel = node._pipeline.channels[""]
+    tester.wait_until(lambda: channel.instruction == "stack the blocks", "the instruction is in force")
     count = len(scores)
     play(picture, HORIZON)
     tester.wait_until(lambda: arrays and not alert(), "a new instruction starts afresh")

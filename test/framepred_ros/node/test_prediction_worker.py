@@ -1,11 +1,14 @@
 """The prediction thread when the model fails: real predictors, the failures raised where torch raises them."""
 
+import threading
+
 import numpy as np
 import pytest
 from ros_testing import make_header, make_picture
 
 from framepred_ros.node.newest_frames import Frame
-from framepred_ros.node.prediction_worker import PredictionSettings, PredictionWorker
+from framepred_ros.node.prediction_worker import PredictionWorker
+from framepred_ros.node.settings import PredictionSettings
 from framepred_ros.node.statistics import Drop
 from framepred_ros.ros.image_messages import image_from_rgb, rgb_from_image
 
@@ -28,27 +31,30 @@ class Log:
 
 
 class Host:
-    """Collects what the worker reports."""
+    """Loads, counts how often settings are read, and collects what the worker says about frames."""
 
     def __init__(self, predictor, instructions):
-        self.predictor, self.instructions = predictor, instructions
+        self.predictor = predictor
+        self.owners = {name: Owner(self, name, instruction) for name, instruction in instructions.items()}
         self.predictions, self.drops = {}, []
-        self.seed, self.skip_unchanged = 0, 0
-
-    def load_predictor(self):
-        return self.predictor
+        self.seed, self.skip_unchanged, self.max_rate, self.settings_read = 0, 0, 0.0, 0
 
     def settings(self):
-        return PredictionSettings(steps=None, seed=self.seed, max_rate=0.0, skip_unchanged=self.skip_unchanged)
+        self.settings_read += 1
+        return PredictionSettings(seed=self.seed, skip_unchanged=self.skip_unchanged)
 
-    def instruction_for(self, camera):
-        return self.instructions[camera]
 
-    def prediction_made(self, frame, predicted):
-        self.predictions[frame.camera] = predicted
+class Owner:
+    """A camera's side of the worker."""
 
-    def frame_dropped(self, frame, reason, detail=""):
-        self.drops.append((frame.camera, reason, detail))
+    def __init__(self, host, name, instruction):
+        self.host, self.name, self.instruction = host, name, instruction
+
+    def publish(self, frame, predicted, settings):
+        self.host.predictions[self.name] = predicted
+
+    def drop(self, reason, detail=""):
+        self.host.drops.append((self.name, reason, detail))
 
 
 @pytest.fixture
@@ -71,10 +77,12 @@ def make_worker(tiny_checkpoint):
         predictor = Failing.from_pretrained(tiny_checkpoint, device="cpu")
         predictor.failures, predictor.batches = list(failures), []
         log = Log()
-        worker = PredictionWorker(Host(predictor, {"left": left, "right": right}), log)
+        host = Host(predictor, {"left": left, "right": right})
+        worker = PredictionWorker(lambda: predictor, host.settings, lambda: host.max_rate, log)
+        worker.owners = host.owners
         worker.loaded.result(TIMEOUT)
         workers.append(worker)
-        return worker, worker._host, log
+        return worker, host, log
 
     yield make
     for worker in workers:
@@ -84,7 +92,7 @@ def make_worker(tiny_checkpoint):
 def predict(worker, **pictures):
     """Let the worker predict from one picture per camera; return the cameras that it predicted for."""
     for camera, picture in pictures.items():
-        frame = Frame(camera, image_from_rgb(picture, make_header(0)), rgb_from_image)
+        frame = Frame(worker.owners[camera], image_from_rgb(picture, make_header(0)), rgb_from_image)
         worker.frames.put(frame, wanted=False)
     return [frame.camera for frame in worker.frames.request().result(TIMEOUT)]
 
@@ -121,13 +129,45 @@ def test_a_camera_without_an_instruction_waits(make_worker):
     assert host.drops == [("left", Drop.NO_INSTRUCTION, "")]
 
 
-def test_a_host_that_fails_loses_one_prediction(make_worker):
-    worker, host, log = make_worker()
-    publish, host.prediction_made = host.prediction_made, None
-    assert predict(worker, left=make_picture()) == []
-    assert "Prediction lost: TypeError" in log.lines[0]
-    host.prediction_made = publish
-    assert predict(worker, left=make_picture()) == ["left"]
+def test_a_prediction_that_cannot_be_published_is_counted_and_costs_the_other_camera_nothing(make_worker):
+    worker, host, _ = make_worker()
+    owner = host.owners["left"]
+    publish, owner.publish = owner.publish, None
+    assert predict(worker, left=make_picture(), right=make_picture()) == ["right"]
+    ((camera, reason, detail),) = host.drops
+    assert (camera, reason) == ("left", Drop.UNPUBLISHED) and detail.startswith("TypeError")
+    owner.publish = publish
+    assert predict(worker, left=make_picture()) == ["left", "right"]
+
+
+def test_whatever_goes_wrong_with_one_frame_costs_the_other_camera_nothing(make_worker):
+    worker, host, _ = make_worker(left="something new")
+    tokenizer = host.predictor.tokenizer
+
+    class Failing:
+        model_max_length = tokenizer.model_max_length
+
+        def __call__(self, text, **options):
+            if text == "something new":
+                raise RuntimeError("no words for it")
+            return tokenizer(text, **options)
+
+    host.predictor.tokenizer = Failing()
+    assert predict(worker, left=make_picture(), right=make_picture()) == ["right"]
+    assert host.drops == [("left", Drop.FAILED, "RuntimeError: no words for it")]
+
+
+def test_a_slow_rate_that_is_lifted_holds_no_frame_back_any_more(make_worker):
+    worker, host, _ = make_worker()
+    host.max_rate = 0.001
+    predict(worker, left=make_picture())
+    frame = Frame(host.owners["left"], image_from_rgb(make_picture(seed=1), make_header(1)), rgb_from_image)
+    published = threading.Event()
+    host.owners["left"].publish = lambda *_: published.set()
+    worker.frames.put(frame)
+    assert not published.wait(0.5)
+    host.max_rate = 0.0
+    assert published.wait(TIMEOUT)
 
 
 def test_a_frame_that_shows_nothing_new_gets_the_last_prediction_again(make_worker):
@@ -143,6 +183,7 @@ def test_a_frame_that_shows_nothing_new_gets_the_last_prediction_again(make_work
     assert all(host.predictions[camera] is made[camera] for camera in made)
     assert sorted(predict(worker, left=noisy, right=first)) == ["left", "right"]
     assert host.predictor.batches == [2, 1] and host.drops == []
+    assert host.settings_read == 3, "once per batch"
 
 
 @pytest.mark.parametrize("change", ["instruction", "seed", "threshold"])
@@ -151,7 +192,7 @@ def test_whatever_else_a_prediction_depends_on_makes_a_new_one(make_worker, chan
     host.skip_unchanged = 3
     predict(worker, left=make_picture())
     if change == "instruction":
-        host.instructions["left"] = "stop"
+        host.owners["left"].instruction = "stop"
     else:
         setattr(host, "seed" if change == "seed" else "skip_unchanged", 0 if change == "threshold" else 1)
     predict(worker, left=make_picture())

@@ -31,7 +31,7 @@ def test_a_prediction_on_demand_needs_an_instruction_and_a_frame_and_says_so(nod
     words = tester.create_publisher(String, "instruction", 1)
     tester.wait_until(lambda: words.get_subscription_count(), "the node hears instructions")
     words.publish(String(data=INSTRUCTION))
-    tester.wait_until(lambda: node._pipeline.instruction_for("") == INSTRUCTION, "the instruction is in force")
+    tester.wait_until(lambda: node._pipeline.channels[""].instruction == INSTRUCTION, "the instruction is in force")
     answer = demand(tester)
     assert not answer.success and "no frame" in answer.message
     camera.predict(make_picture())
