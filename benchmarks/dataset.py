@@ -25,6 +25,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from benchmarks.dataset_runs import Run, run_command
+from framepred_ros.pictures import save_figure
 from training.episodes import Episode, EpisodeError, open_source
 from training.evaluation.report import environment
 
@@ -192,7 +193,7 @@ def _draw(path: Path, results: list[Result], growth: list[Result]) -> None:
     line.set_ylim(0, 1.4 * max(peaks))
     line.minorticks_off()
     line.set_title("peak MiB, 1 process", fontsize=10)
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 if __name__ == "__main__":

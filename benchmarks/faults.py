@@ -31,7 +31,8 @@ from tqdm import tqdm
 
 from benchmarks.rig import Rig
 from framepred_ros.demo.processes import ChildProcess
-from framepred_ros.prediction.checkpoint import shipped_checkpoint, write_text_atomically
+from framepred_ros.files import write_text
+from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.ros.image_messages import BYTES_PER_PIXEL, image_from_rgb
 from framepred_ros.ros.local_network import free_domain_id, local_environment
 
@@ -269,7 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for outcome in run_faults(rig, arguments.out, arguments.messages, arguments.storm):
             outcomes.append(outcome)
             rows = [asdict(each) for each in outcomes]
-            write_text_atomically(arguments.out / "faults.json", json.dumps(rows, indent=2) + "\n")
+            write_text(arguments.out / "faults.json", json.dumps(rows, indent=2) + "\n")
     except TimeoutError as error:
         print(f"benchmarks.faults: {error}", file=sys.stderr)
         return 1

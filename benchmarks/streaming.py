@@ -30,6 +30,7 @@ from benchmarks.shipped import shipped_episodes
 from benchmarks.warm_start import WarmSampler
 from framepred_ros.metrics import psnr, ssim
 from framepred_ros.node.unchanged_frames import LastPredictions
+from framepred_ros.pictures import save_figure
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.prediction.predictor import FramePredictor
 from training.evaluation.report import environment
@@ -208,7 +209,7 @@ def draw(path: Path, skipping: dict[int, Result], starts: Sequence[Result]) -> N
     for axis in (left, right):
         axis.grid(alpha=0.3)
         axis.margins(y=0.2)
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 if __name__ == "__main__":

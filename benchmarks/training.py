@@ -40,6 +40,7 @@ from tqdm import tqdm
 from benchmarks.floor import matrix_rate, synchronize
 from benchmarks.memory import peak_memory
 from benchmarks.reference_step import reference_loss
+from framepred_ros.pictures import save_figure
 from training.evaluation.report import environment
 from training.runs.session import TrainingData, load_data, make_accelerator, make_learner
 from training.trainer.learner import Learner
@@ -229,7 +230,7 @@ def write(out: Path, recipe: Recipe, measurement: Measurement) -> None:
     for axis in (speed, memory):
         axis.margins(x=0.2)
     speed.invert_yaxis()
-    figure.savefig(out / "training.png", dpi=110)
+    save_figure(figure, out / "training.png", dpi=110)
 
 
 def table(recipe: Recipe, measurement: Measurement) -> Table:

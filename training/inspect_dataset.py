@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from framepred_ros.files import write_text
 from training.dataset.index import DatasetError, DatasetManifest, load_manifest, load_split
 from training.dataset.report import counts_table
 from training.inspection.checks import find_warnings, look_at_episodes
@@ -90,9 +90,7 @@ def _write_numbers(path: Path, manifest: DatasetManifest, motions: list[Motion],
         },
         "warnings": warnings,
     }
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
