@@ -23,7 +23,6 @@ import psutil
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rich.console import Console
 from rich.table import Table
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
@@ -35,6 +34,7 @@ from framepred_ros.files import write_text
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.ros.image_messages import BYTES_PER_PIXEL, image_from_rgb
 from framepred_ros.ros.local_network import free_domain_id, local_environment
+from framepred_ros.tables import print_tables
 
 STATES = {"unconfigured": (), "inactive": ("configure",), "active": ("configure", "activate")}
 SIZES = ((96, 128), (240, 320), (64, 64), (480, 640), (101, 77))
@@ -279,7 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = Table("fault", "tried", "survived", "out of order", "remark")
     for each in outcomes:
         table.add_row(each.fault, str(each.tried), str(each.survived), str(each.out_of_order), each.remark)
-    Console().print(table)
+    print_tables(table)
     return 0 if all(each.survived == each.tried for each in outcomes) else 1
 
 

@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
@@ -28,6 +27,7 @@ from framepred_ros.files import write_text
 from framepred_ros.monitoring.judgement import ALERT, LEARNING, Judgement, Limits, MonitorScore
 from framepred_ros.monitoring.prediction_monitor import MonitorOptions, PredictionMonitor
 from framepred_ros.prediction.checkpoint import resolve_checkpoint, shipped_checkpoint
+from framepred_ros.tables import print_tables
 from training.episodes import Episode, EpisodeError, open_source
 
 GROUPS = ("learn", "normal", "disturbed")
@@ -211,7 +211,7 @@ def _print_table(rows: list[dict]) -> None:
             f"{row['found later']}",
             "-" if delay is None else f"{delay:.1f}",
         )
-    Console().print(table)
+    print_tables(table)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,7 +19,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.conversions import Conversion, mean_conversions
@@ -27,6 +26,7 @@ from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, Watch, measure_live
 from benchmarks.prediction import read_pairs
 from framepred_ros.pictures import save_figure
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
+from framepred_ros.tables import print_tables
 from training.evaluation.report import environment
 
 FRAMES_PER_EPISODE = 5
@@ -90,12 +90,11 @@ def report(conversions: list[Conversion], live: Live) -> None:
     table = Table(f"{WIDTH}x{HEIGHT}", "ours, CPU ms", "plain way, CPU ms", "ratio")
     for each in conversions:
         table.add_row(each.name, f"{each.ours:.2f}", f"{each.plain:.1f}", f"{each.plain / each.ours:,.1f}")
-    console = Console()
-    console.print(table)
+    print_tables(table)
     table = Table("the node", "paused", "predicting")
     for name, describe in ROWS.items():
         table.add_row(name, describe(live.paused), describe(live.predicting))
-    console.print(table)
+    print_tables(table)
 
 
 def _memory(watch: Watch) -> str:

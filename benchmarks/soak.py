@@ -17,7 +17,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
@@ -27,6 +26,7 @@ from framepred_ros.files import write_text
 from framepred_ros.pictures import save_figure
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.ros.local_network import free_domain_id, local_environment
+from framepred_ros.tables import print_tables
 
 WIDTH, HEIGHT = 640, 480
 WARM_UP = 5.0  # seconds that do not count
@@ -141,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = Table("", *(f"{each.rate:g} Hz" for each in results))
     for name in rows[0]:
         table.add_row(name, *(f"{row[name]:.3g}" for row in rows))
-    Console().print(table)
+    print_tables(table)
     return 0
 
 

@@ -32,7 +32,6 @@ import torch
 from accelerate import Accelerator
 from matplotlib.figure import Figure
 from PIL import Image
-from rich.console import Console
 from rich.table import Column, Table
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
@@ -41,6 +40,7 @@ from benchmarks.floor import matrix_rate, synchronize
 from benchmarks.memory import peak_memory
 from benchmarks.reference_step import reference_loss
 from framepred_ros.pictures import save_figure
+from framepred_ros.tables import print_tables
 from training.evaluation.report import environment
 from training.runs.session import TrainingData, load_data, make_accelerator, make_learner
 from training.trainer.learner import Learner
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benchmarks.training: {error}", file=sys.stderr)
         return 1
     write(args.out, recipe, measurement)
-    Console().print(table(recipe, measurement))
+    print_tables(table(recipe, measurement))
     return 0
 
 

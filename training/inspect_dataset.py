@@ -17,6 +17,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from framepred_ros.files import write_text
+from framepred_ros.tables import print_tables
 from training.dataset.index import DatasetError, DatasetManifest, load_manifest, load_split
 from training.dataset.report import counts_table
 from training.inspection.checks import find_warnings, look_at_episodes
@@ -67,16 +68,15 @@ def _inspect(manifest: DatasetManifest, args: argparse.Namespace, out: Path) -> 
 
 def _report(manifest: DatasetManifest, motions: list[Motion], warnings: list[str]) -> None:
     console = Console()
-    console.print(counts_table(manifest))
     table = Table(title="motion: mean |later - now| of a pair, levels of 255", title_justify="left")
     for column in ("task", "pairs", "p10", "median", "p90", "still"):
         table.add_column(column, justify="left" if column == "task" else "right")
     for motion in motions:
         quantiles = (f"{value:.1f}" for value in motion.quantiles().values())
         table.add_row(motion.task, str(len(motion.differences)), *quantiles, f"{motion.still:.0%}")
-    console.print(table)
+    print_tables(counts_table(manifest), table, console=console)
     for warning in warnings[:_WARNINGS_SHOWN]:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
     if len(warnings) > _WARNINGS_SHOWN:
         console.print(f"... and {len(warnings) - _WARNINGS_SHOWN} more warnings, see numbers.json")
 

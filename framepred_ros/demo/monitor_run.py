@@ -18,6 +18,7 @@ from framepred_ros.demo.run import Demo, ros_and_progress
 from framepred_ros.files import write_text
 from framepred_ros.pictures import save_figure
 from framepred_ros.prediction.checkpoint import read_checkpoint_info
+from framepred_ros.tables import print_tables
 
 CURVES = (("running_ssim", "running SSIM"), ("running_surprise", "surprise"))
 
@@ -89,7 +90,7 @@ def run_monitor_demo(options: argparse.Namespace) -> None:
     content = [asdict(each) | {"first_alert": each.first_alert} for each in watched]
     write_text(options.output / "monitor.json", json.dumps(content, indent=2) + "\n")
     save_picture(options.output / "monitor.png", watched)
-    console.print(results_table(watched))
+    print_tables(results_table(watched), console=console)
     console.print(f"monitor.json and monitor.png are in {options.output}/", soft_wrap=True)
 
 

@@ -15,6 +15,7 @@ from framepred_ros.demo.pictures import save_animation, save_comparison, save_pr
 from framepred_ros.demo.recorder import Recording
 from framepred_ros.demo.scores import Horizon, outcomes, score_recording
 from framepred_ros.files import write_text
+from framepred_ros.tables import print_tables
 
 
 def write_report(
@@ -42,7 +43,7 @@ def write_report(
         save_comparison(output / "comparison.png", pictured, horizon)
     write_text(output / "summary.json", json.dumps(summary, indent=2) + "\n")
     progress.stop()
-    console.print(results_table(summary["tasks"]))
+    print_tables(results_table(summary["tasks"]), console=console)
     console.print(f"Predicted frames, animations, comparison.png and summary.json are in {output}/", soft_wrap=True)
 
 

@@ -13,6 +13,7 @@ from accelerate.utils import InitProcessGroupKwargs
 from rich.console import Console
 
 from framepred_ros.files import finish_replacement, remove_unfinished
+from framepred_ros.tables import print_tables
 from training.dataset.index import DatasetManifest, Row, load_manifest, load_split
 from training.evaluation.pair_data import draw_evenly
 from training.trainer.learner import Learner
@@ -122,7 +123,7 @@ def describe(recipe: Recipe, data: TrainingData, learner: Learner, processes: in
         options.gradient_accumulation,
         processes,
     )
-    Console(stderr=True).print(estimate_memory(recipe, learner).table())
+    print_tables(estimate_memory(recipe, learner).table(), console=Console(stderr=True))
 
 
 def tidy(output: Path) -> None:
