@@ -20,11 +20,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from benchmarks.dataset_runs import Run, run_command
+from framepred_ros.pictures import save_figure
+from framepred_ros.tables import print_tables
 from training.episodes import Episode, EpisodeError, open_source
 from training.evaluation.report import environment
 
@@ -167,7 +168,7 @@ def _report(results: list[Result]) -> None:
         memory, cpu = f"{result.peak / 2**20:.0f}", f"{result.cpu_per_frame:.2f}"
         counts = str(result.episodes), f"{result.frames:,}"
         table.add_row(result.way, *counts, f"{result.rate:.0f}", seconds, cpu, memory)
-    Console().print(table)
+    print_tables(table)
 
 
 def _draw(path: Path, results: list[Result], growth: list[Result]) -> None:
@@ -192,7 +193,7 @@ def _draw(path: Path, results: list[Result], growth: list[Result]) -> None:
     line.set_ylim(0, 1.4 * max(peaks))
     line.minorticks_off()
     line.set_title("peak MiB, 1 process", fontsize=10)
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 if __name__ == "__main__":

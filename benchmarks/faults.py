@@ -23,7 +23,6 @@ import psutil
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rich.console import Console
 from rich.table import Table
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
@@ -31,9 +30,11 @@ from tqdm import tqdm
 
 from benchmarks.rig import Rig
 from framepred_ros.demo.processes import ChildProcess
-from framepred_ros.prediction.checkpoint import shipped_checkpoint, write_text_atomically
+from framepred_ros.files import write_text
+from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.ros.image_messages import BYTES_PER_PIXEL, image_from_rgb
 from framepred_ros.ros.local_network import free_domain_id, local_environment
+from framepred_ros.tables import print_tables
 
 STATES = {"unconfigured": (), "inactive": ("configure",), "active": ("configure", "activate")}
 SIZES = ((96, 128), (240, 320), (64, 64), (480, 640), (101, 77))
@@ -269,7 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for outcome in run_faults(rig, arguments.out, arguments.messages, arguments.storm):
             outcomes.append(outcome)
             rows = [asdict(each) for each in outcomes]
-            write_text_atomically(arguments.out / "faults.json", json.dumps(rows, indent=2) + "\n")
+            write_text(arguments.out / "faults.json", json.dumps(rows, indent=2) + "\n")
     except TimeoutError as error:
         print(f"benchmarks.faults: {error}", file=sys.stderr)
         return 1
@@ -278,7 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = Table("fault", "tried", "survived", "out of order", "remark")
     for each in outcomes:
         table.add_row(each.fault, str(each.tried), str(each.survived), str(each.out_of_order), each.remark)
-    Console().print(table)
+    print_tables(table)
     return 0 if all(each.survived == each.tried for each in outcomes) else 1
 
 

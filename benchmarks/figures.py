@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from benchmarks.result import Result
 from benchmarks.stages import STAGES
+from framepred_ros.pictures import save_figure
 
 AXES = {"steps": "sampling steps", "cameras": "cameras in one batch", "megapixels": "model's resolution, megapixels"}
 
 
 def draw(path: Path, results: Sequence[Result], curves: dict[str, list[tuple[float, float]]]) -> None:
     """Writes a PNG: time per prediction of every path, on a logarithmic scale; our stages; and the curves."""
-    figure = plt.figure(figsize=(12, 7), layout="constrained")
+    figure = Figure(figsize=(12, 7), layout="constrained")
     above, below = figure.subfigures(2, 1)
     paths, stages = above.subplots(1, 2)
     _draw_paths(paths, results)
@@ -26,8 +24,7 @@ def draw(path: Path, results: Sequence[Result], curves: dict[str, list[tuple[flo
     for axis, (name, points) in zip(below.subplots(1, len(curves)), curves.items(), strict=True):
         axis.plot(*zip(*((x, 1e3 * seconds) for x, seconds in points), strict=True), marker="o", color="tab:blue")
         axis.set(xlabel=AXES[name], ylabel="ms per call", ylim=(0, None))
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_figure(figure, path, dpi=110)
 
 
 def _draw_paths(axis, results: Sequence[Result]) -> None:

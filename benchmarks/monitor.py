@@ -19,14 +19,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from benchmarks.monitor_picture import save_timelines
+from framepred_ros.files import write_text
 from framepred_ros.monitoring.judgement import ALERT, LEARNING, Judgement, Limits, MonitorScore
 from framepred_ros.monitoring.prediction_monitor import MonitorOptions, PredictionMonitor
-from framepred_ros.prediction.checkpoint import resolve_checkpoint, shipped_checkpoint, write_text_atomically
+from framepred_ros.prediction.checkpoint import resolve_checkpoint, shipped_checkpoint
+from framepred_ros.tables import print_tables
 from training.episodes import Episode, EpisodeError, open_source
 
 GROUPS = ("learn", "normal", "disturbed")
@@ -124,7 +125,7 @@ class ScoreFolder:
 
     def write(self, path: Path, scores: Iterable[MonitorScore]) -> None:
         """Keep an episode's scores."""
-        write_text_atomically(path, json.dumps([asdict(score) for score in scores]))
+        write_text(path, json.dumps([asdict(score) for score in scores]))
 
 
 def measure(arguments: argparse.Namespace) -> list[Timeline]:
@@ -210,7 +211,7 @@ def _print_table(rows: list[dict]) -> None:
             f"{row['found later']}",
             "-" if delay is None else f"{delay:.1f}",
         )
-    Console().print(table)
+    print_tables(table)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -234,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     horizon = timelines[0].seconds[0] - timelines[0].scores[0].stamp_ns / 1e9
     rows = summarise(timelines, horizon)
-    write_text_atomically(
+    write_text(
         arguments.out / "monitor.json", json.dumps({"horizon": horizon, "tasks": rows}, indent=2) + "\n"
     )
     save_timelines(arguments.out / "monitor.png", timelines)

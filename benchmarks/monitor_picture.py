@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from framepred_ros.pictures import save_figure
+
 ROWS = (("ssim", "running SSIM", "lowest_ssim"), ("surprise", "surprise", "highest_surprise"))
 
 
@@ -14,15 +16,11 @@ def save_timelines(path: Path, timelines: Sequence[Any]) -> None:
 
     Writes a PNG under a temporary name and renames it.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     tasks = sorted({each.task for each in timelines})
-    figure, axes = plt.subplots(
-        len(ROWS), len(tasks), figsize=(4.6 * len(tasks), 5.6), squeeze=False, sharey="row", layout="constrained"
-    )
+    figure = Figure(figsize=(4.6 * len(tasks), 5.6), layout="constrained")
+    axes = figure.subplots(len(ROWS), len(tasks), squeeze=False, sharey="row")
     for column, task in enumerate(tasks):
         for row, (name, label, limit) in enumerate(ROWS):
             _draw(axes[row][column], [each for each in timelines if each.task == task], name, limit)
@@ -31,10 +29,7 @@ def save_timelines(path: Path, timelines: Sequence[Any]) -> None:
         axes[-1][column].set_xlabel("seconds of the episode")
     entries = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=len(entries))
-    temporary = path.with_name(f".{path.name}")
-    figure.savefig(temporary, format="png", dpi=100)
-    plt.close(figure)
-    temporary.replace(path)
+    save_figure(figure, path)
 
 
 def _draw(axis: Any, timelines: Sequence[Any], name: str, limit: str) -> None:

@@ -19,13 +19,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.conversions import Conversion, mean_conversions
 from benchmarks.live_node import HEIGHT, RATE, WIDTH, Live, Watch, measure_live
 from benchmarks.prediction import read_pairs
+from framepred_ros.pictures import save_figure
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
+from framepred_ros.tables import print_tables
 from training.evaluation.report import environment
 
 FRAMES_PER_EPISODE = 5
@@ -66,12 +67,10 @@ def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live:
     out.mkdir(parents=True, exist_ok=True)
     content = {"environment": facts, "conversions": [asdict(each) for each in conversions], "live": asdict(live)}
     (out / "node.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, (lateness, answers, latencies, memory) = plt.subplots(1, 4, figsize=(15, 3.4), layout="constrained")
+    figure = Figure(figsize=(15, 3.4), layout="constrained")
+    lateness, answers, latencies, memory = figure.subplots(1, 4)
     for name, watch in asdict(live).items():
         answers.hist([1e3 * seconds for seconds in watch["answers"]], bins=40, alpha=0.6, label=name)
         lateness.hist([1e3 * seconds for seconds in watch["lateness"]], bins=40, alpha=0.6, label=name)
@@ -83,8 +82,7 @@ def write(out: Path, facts: dict[str, Any], conversions: list[Conversion], live:
     sizes = [size / 2**20 for _, size in live.predicting.memory]
     memory.plot([at for at, _ in live.predicting.memory], sizes)
     memory.set(xlabel="s", ylabel="MiB", title="resident memory", ylim=(0, 1.1 * max(sizes)))
-    figure.savefig(out / "node.png", dpi=110)
-    plt.close(figure)
+    save_figure(figure, out / "node.png", dpi=110)
 
 
 def report(conversions: list[Conversion], live: Live) -> None:
@@ -92,12 +90,11 @@ def report(conversions: list[Conversion], live: Live) -> None:
     table = Table(f"{WIDTH}x{HEIGHT}", "ours, CPU ms", "plain way, CPU ms", "ratio")
     for each in conversions:
         table.add_row(each.name, f"{each.ours:.2f}", f"{each.plain:.1f}", f"{each.plain / each.ours:,.1f}")
-    console = Console()
-    console.print(table)
+    print_tables(table)
     table = Table("the node", "paused", "predicting")
     for name, describe in ROWS.items():
         table.add_row(name, describe(live.paused), describe(live.predicting))
-    console.print(table)
+    print_tables(table)
 
 
 def _memory(watch: Watch) -> str:

@@ -20,7 +20,6 @@ import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wa
 
 # isort: split
 import numpy as np
-from rich.console import Console
 from rich.table import Column, Table
 from tqdm import tqdm
 
@@ -35,6 +34,7 @@ from framepred_ros.metrics import psnr, ssim
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.prediction.predictor import FramePredictor
 from framepred_ros.prediction.sampling import resolve_engine
+from framepred_ros.tables import print_tables
 from training.evaluation.report import environment
 
 STOCK_STEPS, STOCK_GUIDANCE, STOCK_IMAGE_GUIDANCE = 100, 7.5, 1.5  # defaults of the pipeline's `__call__`
@@ -183,12 +183,10 @@ def write(out: Path, facts: dict, results: list[Result], floors: dict[str, Floor
 
 def report(results: list[Result], floors: dict[str, Floor]) -> None:
     """Prints per model what a call costs and gives, where its time goes, and the floor."""
-    console = Console()
     for name, floor in floors.items():
         of_model = [result for result in results if result.model == name]
-        console.print(_overview(name, of_model, floor))
-        console.print(_stages(of_model))
-        console.print(
+        print_tables(_overview(name, of_model, floor), _stages(of_model))
+        print(
             f"floor: {floor.operations / 1e9:.1f} Gflop at {floor.operations_per_second / 1e9:,.0f} Gflop/s, "
             f"{floor.weight_bytes / 1e6:.0f} MB at {floor.bytes_per_second / 1e9:.1f} GB/s: "
             f"{1e3 * floor.seconds:.2f} ms\n"

@@ -17,14 +17,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from benchmarks.rig import Rig
 from framepred_ros.demo.processes import ChildProcess
-from framepred_ros.prediction.checkpoint import shipped_checkpoint, write_text_atomically
+from framepred_ros.files import write_text
+from framepred_ros.pictures import save_figure
+from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.ros.local_network import free_domain_id, local_environment
+from framepred_ros.tables import print_tables
 
 WIDTH, HEIGHT = 640, 480
 WARM_UP = 5.0  # seconds that do not count
@@ -95,12 +97,10 @@ def _send(rig: Rig, node: ChildProcess, picture: np.ndarray, rate: float, second
 
 def save_picture(path: Path, results: Sequence[Soak]) -> None:
     """Write a PNG of latency and memory over time."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(2, 1, figsize=(9, 5), sharex=True, layout="constrained")
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(2, 1, sharex=True)
     for each in results:
         times, latency = np.array(each.latencies).T
         sampled, rss = np.array(each.memory).T
@@ -110,10 +110,7 @@ def save_picture(path: Path, results: Sequence[Soak]) -> None:
     axes[1].set_ylabel("resident memory, MB")
     axes[1].set_xlabel("minutes")
     axes[0].legend(loc="upper right")
-    temporary = path.with_name(f".{path.name}")
-    figure.savefig(temporary, format="png", dpi=100)
-    plt.close(figure)
-    temporary.replace(path)
+    save_figure(figure, path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -139,12 +136,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         rig.close()
     rows = [each.summary() for each in results]
     content = [asdict(each) | {"summary": row} for each, row in zip(results, rows, strict=True)]
-    write_text_atomically(arguments.out / "soak.json", json.dumps(content) + "\n")
+    write_text(arguments.out / "soak.json", json.dumps(content) + "\n")
     save_picture(arguments.out / "soak.png", results)
     table = Table("", *(f"{each.rate:g} Hz" for each in results))
     for name in rows[0]:
         table.add_row(name, *(f"{row[name]:.3g}" for row in rows))
-    Console().print(table)
+    print_tables(table)
     return 0
 
 

@@ -21,7 +21,6 @@ import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wa
 # isort: split
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Column, Table
 from tqdm import tqdm
 
@@ -30,8 +29,10 @@ from benchmarks.shipped import shipped_episodes
 from benchmarks.warm_start import WarmSampler
 from framepred_ros.metrics import psnr, ssim
 from framepred_ros.node.unchanged_frames import LastPredictions
+from framepred_ros.pictures import save_figure
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.prediction.predictor import FramePredictor
+from framepred_ros.tables import print_tables
 from training.evaluation.report import environment
 
 THRESHOLDS = (0, 1, 2, 3, 4, 8, 16)
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     (args.out / "streaming.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     draw(args.out / "streaming.png", skipping, starts)
-    Console().print(_table("skip_unchanged", list(skipping.values())), _table("warm start", starts))
+    print_tables(_table("skip_unchanged", list(skipping.values())), _table("warm start", starts))
     return 0
 
 
@@ -208,7 +209,7 @@ def draw(path: Path, skipping: dict[int, Result], starts: Sequence[Result]) -> N
     for axis in (left, right):
         axis.grid(alpha=0.3)
         axis.margins(y=0.2)
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 if __name__ == "__main__":

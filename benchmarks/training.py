@@ -32,7 +32,6 @@ import torch
 from accelerate import Accelerator
 from matplotlib.figure import Figure
 from PIL import Image
-from rich.console import Console
 from rich.table import Column, Table
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
@@ -40,6 +39,8 @@ from tqdm import tqdm
 from benchmarks.floor import matrix_rate, synchronize
 from benchmarks.memory import peak_memory
 from benchmarks.reference_step import reference_loss
+from framepred_ros.pictures import save_figure
+from framepred_ros.tables import print_tables
 from training.evaluation.report import environment
 from training.runs.session import TrainingData, load_data, make_accelerator, make_learner
 from training.trainer.learner import Learner
@@ -147,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benchmarks.training: {error}", file=sys.stderr)
         return 1
     write(args.out, recipe, measurement)
-    Console().print(table(recipe, measurement))
+    print_tables(table(recipe, measurement))
     return 0
 
 
@@ -229,7 +230,7 @@ def write(out: Path, recipe: Recipe, measurement: Measurement) -> None:
     for axis in (speed, memory):
         axis.margins(x=0.2)
     speed.invert_yaxis()
-    figure.savefig(out / "training.png", dpi=110)
+    save_figure(figure, out / "training.png", dpi=110)
 
 
 def table(recipe: Recipe, measurement: Measurement) -> Table:

@@ -7,13 +7,14 @@ framepred view BAG -o OUT.gif
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from framepred_ros.files import write_bytes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,11 +105,9 @@ def check_output(path: Path) -> None:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Writes uint8 RGB (H, W, 3) under a temporary name and renames it."""
+    """Writes uint8 RGB (H, W, 3)."""
     _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(encoded.tobytes())
-    temporary.replace(path)
+    write_bytes(path, encoded.tobytes())
 
 
 if __name__ == "__main__":

@@ -120,8 +120,7 @@ def _facts(args: argparse.Namespace, manifest, model) -> dict[str, Any]:
 
 
 def _write(out: Path, results: dict[str, Any], scores, predictor, manifest, options) -> None:
-    from rich.console import Console
-
+    from framepred_ros.tables import print_tables
     from training.evaluation.grid import write_grid
     from training.evaluation.measure import read_pair
     from training.evaluation.report import console_table, results_text, write_results
@@ -133,9 +132,8 @@ def _write(out: Path, results: dict[str, Any], scores, predictor, manifest, opti
     write_results(out, results, results_text(results), scores)
     horizon = f"{manifest.horizon} steps ({manifest.horizon * manifest.step_duration:g} s)"
     write_grid(out / "grid.png", scores, pictures_of, horizon)
-    console = Console()
-    console.print(console_table(results["scores"]))
-    console.print(f"Written to {out}: results.json, results.md, grid.png, pairs.csv")
+    print_tables(console_table(results["scores"]))
+    print(f"Written to {out}: results.json, results.md, grid.png, pairs.csv")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from framepred_ros.files import write_text
+from framepred_ros.tables import print_tables
 from training.dataset.index import DatasetError, DatasetManifest, load_manifest, load_split
 from training.dataset.report import counts_table
 from training.inspection.checks import find_warnings, look_at_episodes
@@ -67,16 +68,15 @@ def _inspect(manifest: DatasetManifest, args: argparse.Namespace, out: Path) -> 
 
 def _report(manifest: DatasetManifest, motions: list[Motion], warnings: list[str]) -> None:
     console = Console()
-    console.print(counts_table(manifest))
     table = Table(title="motion: mean |later - now| of a pair, levels of 255", title_justify="left")
     for column in ("task", "pairs", "p10", "median", "p90", "still"):
         table.add_column(column, justify="left" if column == "task" else "right")
     for motion in motions:
         quantiles = (f"{value:.1f}" for value in motion.quantiles().values())
         table.add_row(motion.task, str(len(motion.differences)), *quantiles, f"{motion.still:.0%}")
-    console.print(table)
+    print_tables(counts_table(manifest), table, console=console)
     for warning in warnings[:_WARNINGS_SHOWN]:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
     if len(warnings) > _WARNINGS_SHOWN:
         console.print(f"... and {len(warnings) - _WARNINGS_SHOWN} more warnings, see numbers.json")
 
@@ -90,9 +90,7 @@ def _write_numbers(path: Path, manifest: DatasetManifest, motions: list[Motion],
         },
         "warnings": warnings,
     }
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

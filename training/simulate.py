@@ -5,10 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from framepred_ros.tables import print_tables
 from training.simulation.instructions import SEEN
 
 TASK_NAMES = tuple(SEEN)
@@ -76,7 +76,7 @@ def _print_table(progress) -> None:
         frames = [record.frames for record in done.records.values()]
         mean = f"{sum(frames) / max(1, len(frames)):.0f}"
         table.add_row(task, str(len(frames)), str(len(done.failed)), str(sum(frames)), mean)
-    Console().print(table)
+    print_tables(table)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,10 @@ from rich.table import Table
 from framepred_ros.demo.command import DemoError
 from framepred_ros.demo.recorder import Recording
 from framepred_ros.demo.run import Demo, ros_and_progress
-from framepred_ros.prediction.checkpoint import read_checkpoint_info, write_text_atomically
+from framepred_ros.files import write_text
+from framepred_ros.pictures import save_figure
+from framepred_ros.prediction.checkpoint import read_checkpoint_info
+from framepred_ros.tables import print_tables
 
 CURVES = (("running_ssim", "running SSIM"), ("running_surprise", "surprise"))
 
@@ -85,9 +88,9 @@ def run_monitor_demo(options: argparse.Namespace) -> None:
         watched = MonitorDemo(options, episodes, progress).watch()
     options.output.mkdir(parents=True, exist_ok=True)
     content = [asdict(each) | {"first_alert": each.first_alert} for each in watched]
-    write_text_atomically(options.output / "monitor.json", json.dumps(content, indent=2) + "\n")
+    write_text(options.output / "monitor.json", json.dumps(content, indent=2) + "\n")
     save_picture(options.output / "monitor.png", watched)
-    console.print(results_table(watched))
+    print_tables(results_table(watched), console=console)
     console.print(f"monitor.json and monitor.png are in {options.output}/", soft_wrap=True)
 
 
@@ -105,12 +108,10 @@ def results_table(watched: list[Watched]) -> Table:
 
 def save_picture(path: Path, watched: list[Watched]) -> None:
     """Write a PNG of the running scores over time, all episodes one after the other, alerts shaded."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(len(CURVES), 1, figsize=(10, 5), sharex=True, layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    axes = figure.subplots(len(CURVES), 1, sharex=True)
     start = 0.0
     for each in watched:
         end = start + (each.seconds[-1] if each.seconds else 0.0)
@@ -122,10 +123,7 @@ def save_picture(path: Path, watched: list[Watched]) -> None:
     for axis, (_, label) in zip(axes, CURVES, strict=True):
         axis.set_ylabel(label)
     axes[-1].set_xlabel("seconds of camera; dotted: the block is taken away; red: alert")
-    temporary = path.with_name(f".{path.name}")
-    figure.savefig(temporary, format="png", dpi=100)
-    plt.close(figure)
-    temporary.replace(path)
+    save_figure(figure, path)
 
 
 def _draw(axis, each: Watched, start: float, field: str) -> None:

@@ -14,7 +14,8 @@ from rich.table import Table
 from framepred_ros.demo.pictures import save_animation, save_comparison, save_predicted_frames
 from framepred_ros.demo.recorder import Recording
 from framepred_ros.demo.scores import Horizon, outcomes, score_recording
-from framepred_ros.prediction.checkpoint import write_text_atomically
+from framepred_ros.files import write_text
+from framepred_ros.tables import print_tables
 
 
 def write_report(
@@ -40,9 +41,9 @@ def write_report(
         progress.advance(bar)
     if pictured := {task: each for task, each in matched.items() if each}:
         save_comparison(output / "comparison.png", pictured, horizon)
-    write_text_atomically(output / "summary.json", json.dumps(summary, indent=2) + "\n")
+    write_text(output / "summary.json", json.dumps(summary, indent=2) + "\n")
     progress.stop()
-    console.print(results_table(summary["tasks"]))
+    print_tables(results_table(summary["tasks"]), console=console)
     console.print(f"Predicted frames, animations, comparison.png and summary.json are in {output}/", soft_wrap=True)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from framepred_ros.metrics import SMALLEST_SIDE, psnr, ssim
 from framepred_ros.monitoring.judgement import LEARNING, Judgement, Limits, MonitorScore
 from framepred_ros.monitoring.surprise import Surprise
-from framepred_ros.prediction.compositing import resize_frame
+from framepred_ros.pictures import resize_frame
 
 NANOSECONDS = 10**9
 

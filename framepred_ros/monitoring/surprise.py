@@ -12,7 +12,7 @@ from collections import deque
 import cv2
 import numpy as np
 
-from framepred_ros.prediction.compositing import resize_frame
+from framepred_ros.pictures import resize_frame
 
 SMOOTHING = 1 / 64  # of the picture's width; with it, about the size of what a gripper holds decides
 MOTION_SMOOTHING = 1 / 160  # of the picture's width, against noise

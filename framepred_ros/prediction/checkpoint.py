@@ -10,6 +10,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from framepred_ros.files import write_text
 from framepred_ros.prediction.compositing import Compositing
 
 FILE_NAME = "framepred.json"
@@ -173,16 +174,8 @@ def read_checkpoint_info(folder: str | os.PathLike) -> CheckpointInfo:
 def write_checkpoint_info(folder: str | os.PathLike, info: CheckpointInfo) -> Path:
     """Writes `framepred.json` into a checkpoint folder and returns its path."""
     path = Path(folder) / FILE_NAME
-    write_text_atomically(path, json.dumps(asdict(info), indent=2) + "\n")
+    write_text(path, json.dumps(asdict(info), indent=2) + "\n")
     return path
-
-
-def write_text_atomically(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file under a temporary name and renames it, so that nobody ever reads half of it."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def resolve_checkpoint(folder_or_id: str | os.PathLike) -> Path:

@@ -141,14 +141,6 @@ def composite(camera: np.ndarray, predicted: np.ndarray, mask: np.ndarray) -> np
     return result
 
 
-def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes (H, W) or (H, W, 3) to `size` (height, width): by area down, which avoids aliasing, linearly up."""
-    if image.shape[:2] == tuple(size):
-        return image
-    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
-    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
 def to_uint8(image: np.ndarray) -> np.ndarray:
     """Rounds levels of 0..255 to uint8."""
     return cv2.convertScaleAbs(image)

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import torch
 
+from framepred_ros.pictures import resize_frame
 from framepred_ros.prediction import compositing, compositing_torch
-from framepred_ros.prediction.compositing import Compositing, resize_frame
+from framepred_ros.prediction.compositing import Compositing
 
 
 class Imaging(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from framepred_ros.demo.pictures import compose_row, panel_labels, save_gif
-from framepred_ros.prediction.compositing import resize_frame
+from framepred_ros.files import replacing
+from framepred_ros.pictures import compose_row, panel_labels, resize_frame, save_gif
 from framepred_ros.replay.episode_bag import BagFrame, EpisodeBag, image_topics
 
 PREDICTION_NAMES = ("predicted_frame", "predicted_frame/compressed")
@@ -148,9 +147,8 @@ def _save_gif(path: Path, rows: Iterator[Image.Image], period: float) -> int:
 
 def _save_mp4(path: Path, rows: Iterator[Image.Image], period: float) -> int:
     """Write MPEG-4 video, which OpenCV's wheels can encode without further libraries."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the encoder wants the ending
     writer, count = None, 0
-    try:
+    with replacing(path, ending=path.suffix) as temporary:
         for row in rows:
             picture = np.asarray(row)[: row.height // 2 * 2, : row.width // 2 * 2, ::-1]  # even sides, BGR
             if writer is None:
@@ -161,7 +159,4 @@ def _save_mp4(path: Path, rows: Iterator[Image.Image], period: float) -> int:
             writer.write(np.ascontiguousarray(picture))
             count += 1
         writer.release()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return count

@@ -7,7 +7,6 @@ interrupted build had finished are found there again. The layout is described in
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from framepred_ros.files import finish_replacement, replace_folder
 from training.dataset.assembly import assemble
 from training.dataset.collection import EpisodeCollection
 from training.dataset.index import BadEpisode, DatasetError, DatasetManifest, load_manifest
@@ -84,7 +84,7 @@ def build_dataset(
         manifest = plan.manifest(selection, store.stored, store.bad, build.embed)
         if manifest != existing:
             assemble(manifest, selection, store.stored, work / "dataset")
-            _publish(work / "dataset", out)
+            replace_folder(work / "dataset", out)
     origins = Counter(episode.origin for episode in store.stored.values())
     return BuildResult(manifest, origins["converted"], origins["resumed"], origins["kept"])
 
@@ -151,11 +151,11 @@ class _Store:
 @contextmanager
 def _work_folder(out: Path) -> Iterator[Path]:
     """The hidden folder beside `out`, held by one build at a time; stays only if it holds finished episodes."""
-    work = _beside(out, "building")
+    work = out.parent / f".{out.name}.building"
     work.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(work / "lock", timeout=0):
-            _finish_swap(out)
+            finish_replacement(out)
             try:
                 yield work
             except BaseException:
@@ -165,10 +165,6 @@ def _work_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(work)
     except Timeout:
         raise DatasetError(f"{out}: another build is writing this dataset") from None
-
-
-def _beside(out: Path, role: str) -> Path:
-    return out.parent / f".{out.name}.{role}"
 
 
 def _existing_manifest(out: Path, plan: DatasetPlan) -> DatasetManifest | None:
@@ -218,19 +214,3 @@ def _published(existing: DatasetManifest | None, out: Path) -> dict[EpisodeKey, 
         )
         for record in (existing.episodes if existing else ())
     }
-
-
-def _publish(dataset: Path, out: Path) -> None:
-    """Puts the finished folder at `out`, in place of the former dataset if there is one."""
-    if out.exists() and any(out.iterdir()):
-        os.rename(out, _beside(out, "old"))
-    os.rename(dataset, out)
-    _finish_swap(out)
-
-
-def _finish_swap(out: Path) -> None:
-    """Completes or undoes a replacement that was interrupted between its two renames."""
-    old = _beside(out, "old")
-    if old.exists() and not out.exists():
-        os.rename(old, out)
-    shutil.rmtree(old, ignore_errors=True)

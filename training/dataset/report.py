@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from framepred_ros.tables import print_tables
 from training.dataset.builder import BuildResult
 from training.dataset.index import DatasetManifest
 
@@ -18,13 +19,13 @@ def print_report(result: BuildResult, out: Path, seconds: float) -> None:
     """Prints the result of a build to the terminal."""
     console, manifest = Console(), result.manifest
     for warning in _warnings(manifest):
-        console.print(f"[yellow]warning:[/] {warning}")
-    console.print(counts_table(manifest))
+        console.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
+    print_tables(counts_table(manifest), console=console)
     if not result.converted:
-        console.print(f"{out} is complete.")
+        print(f"{out} is complete.")
         return
     origin = f"{result.converted} episodes converted, {result.resumed} resumed, {result.kept} kept"
-    console.print(f"{out}: {origin} in {seconds:.0f} s.")
+    print(f"{out}: {origin} in {seconds:.0f} s.")
 
 
 def counts_table(manifest: DatasetManifest) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from framepred_ros.files import new_folder
 from training.episodes import Episode
 
 _RECORD = "stored.json"
@@ -117,18 +117,15 @@ def _made_from(job: StoreJob, checksum: str) -> dict[str, Any]:
 
 
 def _convert(job: StoreJob) -> StoredEpisode:
-    partial = job.folder.with_name(job.folder.name + ".partial")
-    for leftover in (partial, job.folder):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
-    with ThreadPoolExecutor(1) as hasher:
-        hashing = hasher.submit(job.episode.frames.checksum)
-        try:
-            size = _write_frames(job, partial)
-        finally:
-            checksum = hashing.result()  # if it fails too, its error is the one that is told, whichever came first
-    (partial / _RECORD).write_text(json.dumps({"made_from": _made_from(job, checksum), "size": size}))
-    os.rename(partial, job.folder)
+    shutil.rmtree(job.folder, ignore_errors=True)
+    with new_folder(job.folder) as partial:
+        with ThreadPoolExecutor(1) as hasher:
+            hashing = hasher.submit(job.episode.frames.checksum)
+            try:
+                size = _write_frames(job, partial)
+            finally:
+                checksum = hashing.result()  # if it fails too, its error is the one that is told, whichever came first
+        (partial / _RECORD).write_text(json.dumps({"made_from": _made_from(job, checksum), "size": size}))
     return _stored(job, size, checksum, "converted")
 
 

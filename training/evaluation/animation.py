@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from framepred_ros.pictures import save_gif
 from training.dataset.index import Row
 from training.evaluation.measure import read_pair
 from training.evaluation.predictors.base import Predictor
@@ -28,15 +29,8 @@ def write_animation(path: Path, predictor: Predictor, rows: Sequence[Row], step_
     positions = np.unique(np.linspace(0, len(rows) - 1, min(MOMENTS, len(rows))).round().astype(int))
     chosen = tqdm([rows[position] for position in positions], desc=path.stem, leave=False, disable=None)
     frames = [Image.fromarray(_frame(predictor, row)) for row in chosen]
-    # One palette for all: it does not flicker, and still pixels compress to nothing.
-    palette = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::8]])).quantize(128)
-    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    span = (rows[-1].frame - rows[0].frame) * step_duration * 1000 / max(1, len(indexed) - 1)
-    temporary = path.with_name(f".{path.name}")
-    indexed[0].save(
-        temporary, format="GIF", save_all=True, append_images=indexed[1:], duration=max(20, round(span)), loop=0
-    )
-    temporary.replace(path)
+    span = (rows[-1].frame - rows[0].frame) * step_duration
+    save_gif(path, frames, span / max(1, len(frames) - 1), colors=128)
 
 
 def _frame(predictor: Predictor, row: Row) -> np.ndarray:

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from framepred_ros.tables import print_tables
 from training.dataset.index import Row, load_split
 from training.evaluation.animation import write_animation
 from training.evaluation.bootstrap import Difference, paired_bootstrap
@@ -103,9 +102,8 @@ def _write(out: Path, comparison: Comparison) -> None:
     curves = [out / f"curve_{index + 1}.png" for index in range(len(study.curves))]
     figures = {"Curves": curves, "Side by side": side_by_side}
     write_report(out, results, comparison.scores, comparison.predictors, study.featured, figures)
-    console = Console()
-    console.print(console_table(comparison.summary))
-    console.print(f"Written to {out}: report.html, results.json, results.md, pairs.csv and pictures")
+    print_tables(console_table(comparison.summary))
+    print(f"Written to {out}: report.html, results.json, results.md, pairs.csv and pictures")
 
 
 def _animate(out: Path, comparison: Comparison) -> None:

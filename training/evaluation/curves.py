@@ -9,6 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from framepred_ros.pictures import save_figure
+
 _LABELS = {
     "steps": "sampling steps",
     "guidance_scale": "guidance scale (instruction)",
@@ -54,4 +56,4 @@ def draw_curve(path: Path, title: str, vary: str, points: Sequence[CurvePoint]) 
         axis.set_ylabel(name)
         axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from framepred_ros.pictures import save_figure
 from training.dataset.index import Row
 from training.evaluation.scores import PairScore
 
@@ -74,7 +75,7 @@ def write_grid(
     figure.colorbar(
         error, ax=axes[:, -1], fraction=0.08, aspect=40, shrink=min(1.0, 3 / len(chosen)), label="levels of 255"
     )
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 def _draw_row(axes: np.ndarray, label: str, score: PairScore, pictures: Pictures, subjects: tuple[str, str]):

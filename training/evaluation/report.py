@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
-from framepred_ros.prediction.checkpoint import write_text_atomically
+from framepred_ros.files import write_text
 from training.dataset.index import DatasetManifest
 from training.evaluation.scores import PairScore
 
@@ -117,9 +117,9 @@ def console_table(summary: dict[str, Any]) -> Table:
 def write_results(out: Path, results: dict[str, Any], text: str, scores: Sequence[PairScore]) -> None:
     """Writes results.json, results.md and pairs.csv into `out`, which is made if need be."""
     out.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(out / "results.json", json.dumps(results, indent=2, default=str) + "\n")
-    write_text_atomically(out / "results.md", text)
-    write_text_atomically(out / "pairs.csv", _pairs_csv(scores))
+    write_text(out / "results.json", json.dumps(results, indent=2, default=str) + "\n")
+    write_text(out / "results.md", text)
+    write_text(out / "pairs.csv", _pairs_csv(scores))
 
 
 def results_text(results: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
-from framepred_ros.prediction.checkpoint import write_text_atomically
+from framepred_ros.files import write_text
 from training.evaluation.comparison_text import facts_text, tables
 from training.evaluation.measure import read_pair
 from training.evaluation.predictors.base import Pair, Predictor
@@ -56,7 +56,7 @@ def write_report(
             ],
         },
     )
-    write_text_atomically(out / "report.html", html)
+    write_text(out / "report.html", html)
 
 
 def worst_and_best(scores: Sequence[PairScore], subject: str, worst: int, best: int) -> Iterator[tuple[str, PairScore]]:

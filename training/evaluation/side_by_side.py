@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from framepred_ros.pictures import save_figure
 from training.evaluation.grid import evenly_drawn
 from training.evaluation.measure import read_pair
 from training.evaluation.predictors.base import Predictor
@@ -31,7 +32,7 @@ def write_side_by_side(out: Path, scores: Sequence[PairScore], predictors: Mappi
     for task in sorted({score.row.task for score in scores}):
         chosen = evenly_drawn([score for score in scores if score.row.task == task], PAIRS)
         paths.append(out / f"side_by_side_{task}.png")
-        _draw(chosen, predictors).savefig(paths[-1], dpi=110)
+        save_figure(_draw(chosen, predictors), paths[-1], dpi=110)
     return paths
 
 

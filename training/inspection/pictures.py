@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from framepred_ros.pictures import save_figure
 from training.dataset.index import DatasetManifest, Row
 from training.evaluation.pair_data import read_frame
 from training.inspection.motion import Motion, difference
@@ -44,7 +44,7 @@ def write_pairs(path: Path, rows: Sequence[Row], manifest: DatasetManifest) -> N
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=10)
     figure.colorbar(image, ax=axes[:, -1], fraction=0.06, aspect=40, shrink=min(1.0, 2 / len(rows)))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_pair(axes: np.ndarray, row: Row):
@@ -76,10 +76,4 @@ def write_motion(path: Path, motions: Sequence[Motion], manifest: DatasetManifes
         axis.set_title(title, fontsize=10, loc="left")
         axis.set_ylabel("pairs")
     axes[-1].set_xlabel(f"mean |frame i + {manifest.horizon} - frame i|, levels of 255 (line: median)")
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    partial = path.with_name(f".{path.name}")
-    figure.savefig(partial, dpi=100, format="png")
-    os.replace(partial, path)
+    save_figure(figure, path)

@@ -12,6 +12,8 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 from rich.console import Console
 
+from framepred_ros.files import finish_replacement, remove_unfinished
+from framepred_ros.tables import print_tables
 from training.dataset.index import DatasetManifest, Row, load_manifest, load_split
 from training.evaluation.pair_data import draw_evenly
 from training.trainer.learner import Learner
@@ -21,7 +23,7 @@ from training.trainer.recipe import Recipe, Run
 from training.trainer.recipe_file import write_recipe
 from training.trainer.state import saved_states
 from training.trainer.trainer import Trainer
-from training.trainer.validation import BEST, CHECKPOINT, Validation, finish_replacement
+from training.trainer.validation import BEST, CHECKPOINT, Validation
 from training.trainer.weights import check_horizon, find_weights
 
 # Caches and validations of hours, during which the other processes wait, are no failures.
@@ -121,13 +123,13 @@ def describe(recipe: Recipe, data: TrainingData, learner: Learner, processes: in
         options.gradient_accumulation,
         processes,
     )
-    Console(stderr=True).print(estimate_memory(recipe, learner).table())
+    print_tables(estimate_memory(recipe, learner).table(), console=Console(stderr=True))
 
 
 def tidy(output: Path) -> None:
     """Puts in order what a process that was killed while it wrote has left."""
-    for path in (*output.glob("states/.*.tmp"), *output.glob("cache/.*.tmp")):
-        path.unlink()
+    for folder in ("states", "cache"):
+        remove_unfinished(output / folder)
     for name in (CHECKPOINT, BEST):
         finish_replacement(output / name)
 

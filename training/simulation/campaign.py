@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
+from framepred_ros.files import write_text
 from training.simulation.episode_writer import EpisodeRecord, simulate_episode, task_folder
 from training.simulation.instructions import task_instructions
 
@@ -149,6 +150,4 @@ def _check_options(folder: Path, options: dict) -> None:
 
 def _write_json(path: Path, content: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(path)
+    write_text(path, json.dumps(content, indent=1))

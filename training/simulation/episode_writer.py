@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import pickle
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from framepred_ros.files import new_folder
 from training.simulation import robot_model
 from training.simulation.camera import HeadCamera, calibration
 from training.simulation.instructions import phrasings
@@ -21,6 +21,10 @@ from training.simulation.tasks.base import Task
 from training.simulation.world import GraspError, World
 
 CAMERA_TYPE = "D435"
+
+
+class _TaskFailed(Exception):
+    """The motion was played to its end, and the scene is not as the task wants it."""
 
 
 @dataclass(frozen=True)
@@ -44,31 +48,27 @@ def simulate_episode(
 ) -> EpisodeRecord | None:
     """Simulate `task_name` from `seed` and write its frames to `folder`/{j}.pkl; None if the task did not succeed.
 
-    Frames go to a temporary folder beside `folder` that is renamed at the end, so `folder` is whole or absent.
+    `folder` is whole or absent.
     From the fraction `remove_block_at` of the episode on the task's block is gone (`removal.py`); success is then that
     of the undisturbed episode.
     """
     rng = np.random.default_rng([seed, list(TASKS).index(task_name)])
     task = TASKS[task_name](rng)
     appearance = random_appearance(rng) if randomize else Appearance()
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    recorder = _Recorder(partial)
     try:
-        succeeded = _play(task, task.scene(appearance), recorder, remove_block_at)
-    except (GraspError, UnreachableError):
-        succeeded = False
-    finally:
-        recorder.close()
-    if not succeeded:
-        shutil.rmtree(partial)
+        with new_folder(folder) as partial:
+            recorder = _Recorder(partial)
+            try:
+                succeeded = _play(task, task.scene(appearance), recorder, remove_block_at)
+            finally:
+                recorder.close()
+            if not succeeded:
+                raise _TaskFailed
+            record = EpisodeRecord(seed, recorder.frames, randomize, phrasings(task_name, task.slots()), task.slots())
+            (partial / "record.json").write_text(json.dumps(record.__dict__))
+            return record
+    except (GraspError, UnreachableError, _TaskFailed):
         return None
-    record = EpisodeRecord(seed, recorder.frames, randomize, phrasings(task_name, task.slots()), task.slots())
-    (partial / "record.json").write_text(json.dumps(record.__dict__))
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    return record
 
 
 def _play(task: Task, scene: SceneSpec, recorder: _Recorder, remove_block_at: float | None) -> bool:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 from transformers import CLIPTokenizer
 
+from framepred_ros.files import replacing
 from framepred_ros.patch_autoencoder import PatchAutoencoder
 from framepred_ros.prediction.loading import build_pipeline
 from framepred_ros.prediction.predictor import coarse_channels
@@ -187,8 +188,7 @@ def _autoencoder(recipe: Recipe, table: PairTable, folder: Path) -> PatchAutoenc
         folder.mkdir(exist_ok=True)
         # Rounded to what the checkpoint stores: the latents trained on are then those of the shipped autoencoder.
         rounded = {name: tensor.half().float() for name, tensor in vae.state_dict().items()}
-        temporary = path.with_suffix(".tmp")
-        save_file(rounded, temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            save_file(rounded, temporary)
     vae.load_state_dict(load_file(path))
     return vae.eval()

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from framepred_ros.prediction.compositing import resize_frame
+from framepred_ros.files import replacing
+from framepred_ros.pictures import resize_frame
 from training.evaluation.pair_data import read_frame
 
 CHUNK = 32
@@ -120,22 +121,18 @@ def _cached(
 
 def _write(path: Path, items: Sequence, load: Callable, encode: Callable, dtype: type, unit: str) -> None:
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     target = None
-    try:
-        with tqdm(total=len(items), desc=f"encoding {unit}s", unit=unit) as bar, torch.inference_mode():
-            for start, loaded in zip(range(0, len(items), CHUNK), _ahead(load, chunks), strict=True):
-                encoded = encode(loaded).float().cpu().numpy()
-                if target is None:
-                    shape = (len(items), *encoded.shape[1:])
-                    target = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
-                    _reserve(temporary)
-                target[start : start + len(encoded)] = encoded
-                bar.update(len(encoded))
+    bar = tqdm(total=len(items), desc=f"encoding {unit}s", unit=unit)
+    with replacing(path) as temporary, bar, torch.inference_mode():
+        for start, loaded in zip(range(0, len(items), CHUNK), _ahead(load, chunks), strict=True):
+            encoded = encode(loaded).float().cpu().numpy()
+            if target is None:
+                shape = (len(items), *encoded.shape[1:])
+                target = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+                _reserve(temporary)
+            target[start : start + len(encoded)] = encoded
+            bar.update(len(encoded))
         target.flush()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _ahead(load: Callable[[Sequence], torch.Tensor], chunks: Sequence[Sequence]) -> Iterator[torch.Tensor]:

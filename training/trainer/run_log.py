@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from framepred_ros.prediction.checkpoint import write_text_atomically
+from framepred_ros.files import write_text
+from framepred_ros.pictures import save_figure
 
 FILE_NAME = "log.jsonl"
 WINDOW = 50  # steps of the running average, as in the paper's figures 2 and 3
@@ -40,7 +41,7 @@ class RunLog:
         self.board = SummaryWriter(folder / "tensorboard", purge_step=step + 1) if write else None
         if write and self.path.is_file():
             kept = [line for line in read_log(self.path) if line["step"] <= step]
-            write_text_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+            write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def add(self, values: dict[str, torch.Tensor | float]) -> None:
         """Takes the values of one step, "step", "loss" and "gradient_norm" among them."""
@@ -115,7 +116,7 @@ def plot(path: Path) -> None:
     axis.set(xlabel="step", ylabel="training loss", yscale="log")
     axis.grid(alpha=0.3, which="both")
     axis.legend()
-    figure.savefig(path.with_name("loss.png"), dpi=100)
+    save_figure(figure, path.with_name("loss.png"))
 
 
 def running_average(values: np.ndarray) -> np.ndarray:

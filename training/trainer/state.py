@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
+from framepred_ros.files import replacing
 from training.trainer.average import WeightAverage
 
 FOLDER_NAME = "states"
@@ -151,14 +152,12 @@ def _load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> N
 
 
 def _write(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, temporary, metadata=metadata)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata=metadata)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
     except (SafetensorError, OSError) as error:
-        temporary.unlink(missing_ok=True)
         raise OSError(f"{path} cannot be written: {error}. Make room; --resume auto continues") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
 
+from framepred_ros.files import replace_folder, temporary_folder
 from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info, write_checkpoint_info
 from framepred_ros.prediction.predictor import FramePredictor
 from training.dataset.index import DatasetManifest, Row
@@ -56,7 +56,7 @@ class Validation:
 
         Returns the measured summary (`training.evaluation.scores.summarize`).
         """
-        temporary = self.output / f".{CHECKPOINT}.{os.getpid()}.tmp"
+        temporary = temporary_folder(self.output / CHECKPOINT)
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             summary = self._write(temporary, weights, step)
@@ -120,7 +120,7 @@ class Validation:
         best = self.output / BEST
         if best.is_dir() and score(summary) <= score(read_checkpoint_info(best).metrics["validation"]):
             return
-        temporary = self.output / f".{BEST}.{os.getpid()}.tmp"
+        temporary = temporary_folder(best)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(self.output / CHECKPOINT, temporary)
         replace_folder(temporary, best)
@@ -129,24 +129,3 @@ class Validation:
 def score(summary: dict[str, Any]) -> float:
     """What makes one checkpoint better than another: the mean SSIM over all validation pairs."""
     return summary["overall"]["prediction"]["ssim"]["mean"]
-
-
-def replace_folder(new: Path, target: Path) -> None:
-    """Puts a finished folder in place of an older one, with no moment at which half a folder is there."""
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def finish_replacement(target: Path) -> None:
-    """Removes what an interrupted `replace_folder` has left; the older folder comes back if there is no newer one."""
-    for old in target.parent.glob(f".{target.name}.*.old"):
-        if target.exists():
-            shutil.rmtree(old)
-        else:
-            old.rename(target)
-    for unfinished in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(unfinished)

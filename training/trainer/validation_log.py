@@ -9,7 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from framepred_ros.prediction.checkpoint import write_text_atomically
+from framepred_ros.files import write_text
+from framepred_ros.pictures import save_figure
 from training.trainer.run_log import read_log
 
 FILE_NAME = "scores.jsonl"
@@ -28,7 +29,7 @@ def log_validation(output: Path, step: int, summary: dict[str, Any]) -> None:
     path = output / "validation" / FILE_NAME
     line = {"step": step} | {name: _means(values) for name, values in _subjects(summary).items()}
     lines = [each for each in read_log(path) if each["step"] < step] if path.is_file() else []
-    write_text_atomically(path, "".join(json.dumps(each) + "\n" for each in [*lines, line]))
+    write_text(path, "".join(json.dumps(each) + "\n" for each in [*lines, line]))
     with SummaryWriter(output / "tensorboard") as board:
         for name, mean in line["overall"]["prediction"].items():
             board.add_scalar(f"validation_{name}", mean, step)
@@ -49,7 +50,7 @@ def plot_validation(path: Path) -> None:
         axis.set(xlabel="step", ylabel=label)
         axis.grid(alpha=0.3)
     figure.axes[0].legend(fontsize="small")
-    figure.savefig(path.with_name("scores.png"), dpi=100)
+    save_figure(figure, path.with_name("scores.png"))
 
 
 def _subjects(summary: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from framepred_ros.prediction.compositing import Compositing, composite, denoise, motion_mask, moving_box, resize_frame
+from framepred_ros.prediction.compositing import Compositing, composite, denoise, motion_mask, moving_box
 
 
 def make_scene(side=64):
@@ -57,12 +57,6 @@ def test_options_of_zero_switch_the_filters_off():
 def test_impossible_options_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         Compositing(**{name: value})
-
-
-def test_resize_averages_on_the_way_down():
-    stripes = np.zeros((64, 64, 3), np.uint8)
-    stripes[::2] = 200
-    assert np.array_equal(resize_frame(stripes, (32, 32)), np.full((32, 32, 3), 100, np.uint8))
 
 
 def test_denoising_smooths_plain_areas_and_keeps_edges():

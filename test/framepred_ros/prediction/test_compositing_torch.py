@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from framepred_ros.pictures import resize_frame
 from framepred_ros.prediction import compositing, compositing_torch
 from framepred_ros.prediction.compositing import Compositing
 
@@ -53,7 +54,7 @@ def test_mask_and_denoising_are_those_of_opencv(options):
 @pytest.mark.parametrize("size", [(24, 32), (16, 64), (30, 50), (48, 64), (96, 128), (100, 70), (47, 63)])
 def test_resizing_is_that_of_opencv(size):
     image, _ = scenes()
-    expected = compositing.resize_frame(image, size)
+    expected = resize_frame(image, size)
     np.testing.assert_allclose(picture(compositing_torch.resize(tensor(image), size)), expected, atol=0.05)
 
 

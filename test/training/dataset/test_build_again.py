@@ -185,7 +185,7 @@ def alive(pid):
 
 def test_killed_while_replacing_the_dataset(episodes, dataset, tmp_path):
     """Between its two renames a replacement leaves the former dataset under another name; the next run restores it."""
-    shutil.copytree(dataset, tmp_path / ".d.old")
+    shutil.copytree(dataset, tmp_path / ".d.123.old")
     assert build(episodes, tmp_path / "d", "--test-fraction", "0.3") == 0
     assert contents(tmp_path / "d") == contents(dataset)
     assert [path.name for path in tmp_path.iterdir()] == ["d"]

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from framepred_ros.files import write_bytes
 from training.dataset.index import Row
 from training.evaluation.measure import read_pair
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
@@ -75,9 +76,7 @@ class ImageApi(Predictor):
         path = self._path(frame, prompt)
         if not path.is_file():
             self.cache.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{os.getpid()}.tmp")
-            temporary.write_bytes(self._ask(frame, prompt))
-            temporary.replace(path)
+            write_bytes(path, self._ask(frame, prompt))
         picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
         if picture is None:
             path.unlink()
