@@ -49,6 +49,7 @@ class EpisodeCollection:
         return tuple(
             {"format": source.format, "camera": source.camera, "name": source.path.resolve().name}
             | ({"split": "train"} if index in self.train_only else {})
+            | ({"channel_order": "rgb"} if source.channel_order == "rgb" else {})
             for index, source in enumerate(self.sources)
         )
 

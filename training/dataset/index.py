@@ -92,8 +92,8 @@ class DatasetManifest(DatasetOptions):
     """What `manifest.json` says: the options, and what came of them.
 
     Attributes:
-        source: per source its "format", "camera" and "name" (of the folder or file), and "split" where that is "train"
-            for all of its episodes.
+        source: per source its "format", "camera" and "name" (of the folder or file), "split" where that is "train" for
+            all of its episodes, and "channel_order" where it is not the format's own.
         step_duration: seconds.
         image_size: (width, height) in pixels.
         splits: per split the counts of episodes, frames (stored pictures), pairs and rows, in all and per task.

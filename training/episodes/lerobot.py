@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from training.episodes.episode import Episode, EpisodeError
 from training.episodes.files import absolute, read_json, reading
-from training.episodes.instructions import sentences
+from training.episodes.instructions import missing_instructions, sentences
 from training.episodes.lerobot_camera import Camera, choose_camera, table_number
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.resampling import NANOSECONDS, nearest_frames
@@ -97,9 +97,9 @@ def _open_episode(
     length = table_number(row, "length", _MAX_FRAMES, table)
     if length == 0:
         raise EpisodeError(table, f"episode {number} is empty")
-    seen, unseen = options.phrasings or (sentences(row["tasks"], table, "tasks"), ())
+    seen, unseen = options.phrasings(task) or (sentences(row["tasks"], table, "tasks"), ())
     if not seen:
-        raise EpisodeError(table, f"episode {number} has no task, so no instruction")
+        raise missing_instructions(table, f"episode {number} has no task")
     step = 1 / (options.fps or camera.rate)
     stamps = np.rint(np.arange(length) * (NANOSECONDS / camera.rate)).astype(np.int64)
     frames = camera.frames(number, row, nearest_frames(stamps, step), table)

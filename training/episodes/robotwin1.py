@@ -6,7 +6,7 @@
 
 Upstream: RoboTwin-Platform/RoboTwin, branch RoboTwin-1.0: envs/base_task.py (`_take_picture`), envs/utils/save_file.py.
 Upstream has neither `unseen` nor instructions in scene_info.json; `training.simulate` writes both. The early version
-has no instructions at all, so that one has to be given among the options.
+has no instructions at all, so that one has to be given among the options (`--instruction`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from training.episodes import restricted_pickle
 from training.episodes.episode import Episode, EpisodeError, FrameSource
 from training.episodes.files import absolute, numbered, read_json, reading, require_contiguous, sha256
-from training.episodes.instructions import Phrasings, phrasings
+from training.episodes.instructions import Phrasings, missing_instructions, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.robotwin_clock import STEP_DURATION
 from training.episodes.scene import Scene, parse_scene
@@ -123,7 +123,7 @@ def _open_episode(
 ) -> Episode:
     count = require_contiguous(numbered(folder, _FRAME_FILE), folder, "{}.pkl")
     frames = PickledFrames(folder, count, options.camera or DEFAULT_CAMERA)
-    seen, unseen = options.phrasings or instructions.of_episode(number)
+    seen, unseen = options.phrasings(task) or instructions.of_episode(number)
     scene = instructions.scene_of_episode(number)
     return Episode(task, number, frames, STEP_DURATION, seen, unseen, folder, scene)
 
@@ -148,6 +148,8 @@ class _TaskInstructions:
         scene = self._scenes.get(str(number))
         own = scene.get("instructions") if isinstance(scene, dict) else None
         if own is None:
+            if not self._task_file.exists():
+                raise missing_instructions(self._task_file, "there is no such file")
             return phrasings(self._of_task, self._task_file, "instructions")
         if not isinstance(own, dict):
             raise EpisodeError(self._scene_file, f"the instructions of episode {number} are not an object")

@@ -29,6 +29,7 @@ class Source:
         camera: key or topic of the camera that is read.
         episodes: ordered by task and number; frames are not read yet.
         bad: episodes that listing has already found unusable.
+        channel_order: of the pictures that do not say theirs, where the user chooses it; None elsewhere.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Source:
     camera: str
     episodes: tuple[Episode, ...]
     bad: tuple[EpisodeError, ...]
+    channel_order: str | None = None
 
 
 def detect_format(path: str | Path) -> str:
@@ -85,4 +87,5 @@ def open_source(path: str | Path, options: SourceOptions | None = None, format_n
         camera=listing.camera,
         episodes=tuple(sorted(episodes, key=lambda episode: (episode.task, episode.number))),
         bad=tuple(entry for entry in entries if isinstance(entry, EpisodeError)),
+        channel_order=listing.channel_order,
     )
