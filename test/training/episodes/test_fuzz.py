@@ -54,6 +54,8 @@ WRITERS = {
     "bag sqlite3 zstd": lambda root: write_bag(root, bags.raw_image, "sqlite3", CompressionMode.MESSAGE),
     "lerobot video": lambda root: lerobot.write_lerobot(root, {lerobot.VIDEO: [FRAMES] * 2}, [["Stack."]] * 2),
     "lerobot image": lambda root: lerobot.write_lerobot(root, {lerobot.IMAGE: [FRAMES] * 2}, [["Stack."]] * 2),
+    "lerobot v2 video": lambda root: lerobot.write_lerobot_v2(root, {lerobot.VIDEO: [FRAMES] * 2}, [["Stack."]] * 2),
+    "lerobot v2 image": lambda root: lerobot.write_lerobot_v2(root, {lerobot.IMAGE: [FRAMES] * 2}, [["Stack."]] * 2),
     "frames": write_frames,
 }
 
