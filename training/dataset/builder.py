@@ -79,6 +79,8 @@ def build_dataset(
     plan = DatasetPlan(collection, options)
     with _work_folder(out) as work:
         existing = _existing_manifest(out, plan)
+        if existing:
+            plan.known_splits = {episode_key(record): record.split for record in existing.episodes}
         store = _Store(plan, work, _published(existing, out), build)
         selection = store.fill()
         manifest = plan.manifest(selection, store.stored, store.bad, build.embed)

@@ -30,7 +30,8 @@ def episode_size(episode: Episode | EpisodeRecord) -> EpisodeSize:
     frames = episode.frames if isinstance(episode, EpisodeRecord) else len(episode)
     scene = episode.scene
     number, held_out = (None, False) if scene is None else (scene.number, scene.held_out)
-    return EpisodeSize(episode.task, episode.number, frames, scene=number, held_out=held_out)
+    group = None if isinstance(episode, EpisodeRecord) else episode.group
+    return EpisodeSize(episode.task, episode.number, frames, scene=number, held_out=held_out, group=group)
 
 
 class DatasetPlan:
@@ -41,11 +42,13 @@ class DatasetPlan:
         usable: episodes long enough for a pair, ordered by task and number.
         skipped: the others, in the same order.
         step_duration: of all usable episodes, in seconds.
+        known_splits: the split of the episodes that the existing dataset has; they stay in it.
     """
 
     def __init__(self, collection: EpisodeCollection, options: DatasetOptions):
         """Raises DatasetError if no episode is usable, two have the same task and number, or their rates differ."""
         self.collection, self.options = collection, options
+        self.known_splits: dict[EpisodeKey, str] = {}
         ordered = sorted(collection.episodes, key=episode_key)
         self.usable = [episode for episode in ordered if self._has_pairs(episode)]
         self.skipped = [episode for episode in ordered if not self._has_pairs(episode)]
@@ -112,8 +115,10 @@ class DatasetPlan:
         )
 
     def _size(self, episode: Episode) -> EpisodeSize:
-        source, _ = self.collection.origins[episode_key(episode)]
-        return episode_size(episode)._replace(train_only=source in self.collection.train_only)
+        key = episode_key(episode)
+        source, _ = self.collection.origins[key]
+        train_only = source in self.collection.train_only
+        return episode_size(episode)._replace(train_only=train_only, split=self.known_splits.get(key))
 
     def _has_pairs(self, episode: Episode) -> bool:
         return bool(pair_starts(len(episode), self.options.horizon, self.options.stride, self.options.tail))

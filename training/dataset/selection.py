@@ -22,8 +22,8 @@ from training.dataset.pairs import (
 class EpisodeSize(NamedTuple):
     """What the selection needs to know of an episode.
 
-    Name, number of frames, whether it must be for training, the number of its scene where known, and whether it shows
-    something that is kept for tests.
+    Name, number of frames, whether it must be for training, the number of its scene where known, whether it shows
+    something that is kept for tests, its group where it has one, and the split that it is in already.
     """
 
     task: str
@@ -32,6 +32,8 @@ class EpisodeSize(NamedTuple):
     train_only: bool = False
     scene: int | None = None
     held_out: bool = False
+    group: str | None = None
+    split: str | None = None
 
 
 Pair = tuple[str, int, int]  # task, episode, current frame
@@ -47,11 +49,16 @@ class Selection:
         self._train_limits: dict[str, int] = {}
         self._train_only = {(episode.task, episode.number) for episode in self._episodes if episode.train_only}
         units = {
-            (each.task, each.number): split_unit(each.task, each.number, each.scene)
+            (each.task, each.number): split_unit(each.task, each.number, each.scene, each.group)
             for each in self._episodes
             if not each.train_only
         }
-        split_of_unit = split_episodes(dict.fromkeys(units.values()), options.test_fraction, options.seed)
+        known = {
+            units[each.task, each.number]: each.split
+            for each in self._episodes
+            if each.split in ("train", "test") and not each.train_only
+        }
+        split_of_unit = split_episodes(dict.fromkeys(units.values()), options.test_fraction, options.seed, known)
         self._split_of_episode = {key: split_of_unit[unit] for key, unit in units.items()}
         # What is kept for tests is not trained on: in a scene for training it is left out.
         held_out = {(each.task, each.number) for each in self._episodes if each.held_out}

@@ -82,6 +82,7 @@ class Episode:
         unseen: phrasings reserved for testing; may be empty.
         path: the folder or file that it was read from, for messages.
         scene: what is known of its scene, None where the source says nothing.
+        group: episodes of the task with the same group stay in one split; None for none.
 
     Raises:
         EpisodeError: the task's name is not one.
@@ -95,6 +96,7 @@ class Episode:
     unseen: tuple[str, ...]
     path: Path
     scene: Scene | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         if not _TASK_NAME.fullmatch(self.task):
