@@ -13,7 +13,6 @@ Upstream: huggingface/lerobot at v0.3.3, src/lerobot/datasets/utils.py and lerob
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -24,7 +23,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from training.episodes.episode import EpisodeError, FrameSource
-from training.episodes.files import reading
+from training.episodes.files import json_lines, reading
 from training.episodes.lerobot_camera import Camera, table_number
 from training.episodes.parquet_images import ParquetImages
 from training.episodes.video import VideoFrames
@@ -36,7 +35,6 @@ _TEMPLATES = {
 }
 _FIELDS = {"episode_chunk", "episode_index", "video_key"}
 _NUMBER_FORMAT = re.compile(r"(0?\d?d)?", re.ASCII)
-_MAX_LINE = 2**24
 
 
 class Layout:
@@ -83,20 +81,6 @@ def episode_rows(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             raise EpisodeError(file, f"line {number} lacks episode_index or length")
         table_number(row, "episode_index", 10**9, file)
         yield file, {"tasks": None, **row}
-
-
-def json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (line number, object) of a file of JSON lines. Raises EpisodeError."""
-    with reading(file, "unreadable JSON lines"), file.open(encoding="utf-8") as lines:
-        number = 0
-        while line := lines.readline(_MAX_LINE):
-            number += 1
-            if not line.strip():
-                continue
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise EpisodeError(file, f"line {number} is no JSON object")
-            yield number, row
 
 
 def _check_template(name: str, template: Any, file: Path) -> None:

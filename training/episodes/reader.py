@@ -8,6 +8,7 @@ from pathlib import Path
 
 from training.episodes.episode import Episode, EpisodeError
 from training.episodes.instructions import Phrasings
+from training.episodes.robotwin_clock import STEP_DURATION
 
 CHANNEL_ORDERS = ("bgr", "rgb")
 GROUP_COLUMNS = ("group", "scene", "episode")
@@ -62,6 +63,11 @@ class SourceOptions:
             raise ValueError(f"the channel order must be one of {', '.join(CHANNEL_ORDERS)}")
         if self.horizon < 1:
             raise ValueError("the horizon must be at least 1 step")
+
+    @property
+    def pair_step(self) -> float:
+        """Seconds per step of ready pairs, which do not say it."""
+        return 1 / self.fps if self.fps else STEP_DURATION
 
     def instruction_for(self, task: str) -> str | None:
         """The instruction that the user gives for a task, None for the source's own."""

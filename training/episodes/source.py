@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.episodes import bag, frame_folder, lerobot, robotwin, robotwin1, robotwin2
+from training.episodes import bag, frame_folder, lerobot, pairs, robotwin, robotwin1, robotwin2
 from training.episodes.episode import Episode, EpisodeError
 from training.episodes.reader import Reader, SourceOptions
 
@@ -16,6 +16,7 @@ FORMATS: dict[str, Reader] = {
     "bag": bag.READER,
     "lerobot": lerobot.READER,
     "frames": frame_folder.READER,
+    "pairs": pairs.READER,
 }
 
 
