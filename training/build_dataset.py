@@ -6,6 +6,7 @@ python -m training.build_dataset SOURCE... --out DIR [--horizon 50] [--workers N
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -22,8 +23,10 @@ from training.dataset.options import EMBEDDED_FORMS, PRESETS, SPLITS_BY, TAILS, 
 from training.dataset.report import print_report
 from training.dataset.workers import LOCAL_RAY, WorkerError, make_runner
 from training.episodes import FORMATS, EpisodeError, SourceOptions
+from training.episodes.reader import CHANNEL_ORDERS, GROUP_COLUMNS
 
 _PROGRAM = "build_dataset"
+_OF_TASK = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = DatasetOptions(**PRESETS.get(args.preset, {}) | _given(args, DatasetOptions))
         # Absolute, because a cluster's workers run in another folder.
         sources = [path.absolute() for path in args.sources] if args.ray else args.sources
-        collection = collect(sources, SourceOptions(**_given(args, SourceOptions)), args.format, args.train_only)
+        collection = collect(sources, _source_options(args), args.format, args.train_only)
         result = _build(collection, options, args)
     except (EpisodeError, DatasetError, ValueError, OSError) as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
@@ -59,6 +62,20 @@ def _build(collection: EpisodeCollection, options: DatasetOptions, args: argpars
             on_episode=lambda episode: bar.update(len(episode)),
         )
         return build_dataset(collection, args.out, options, build)
+
+
+def _source_options(args: argparse.Namespace) -> SourceOptions:
+    """Those on the command line. Raises ValueError for two instructions for the same episodes."""
+    given = _given(args, SourceOptions)
+    sentences: dict[str | None, str] = {}
+    for text in given.pop("instruction", ()):
+        match = _OF_TASK.fullmatch(text)
+        task, sentence = match.groups() if match else (None, text)
+        if task in sentences:
+            raise ValueError(f"--instruction: two for {'all episodes' if task is None else f'the task {task}'}")
+        sentences[task] = sentence
+    common = sentences.pop(None, None)
+    return SourceOptions(**given, instruction=common, task_instructions=tuple(sentences.items()))
 
 
 def _given(args: argparse.Namespace, options: type) -> dict[str, Any]:
@@ -89,15 +106,23 @@ def _add_source_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--camera", help="key of the camera (default: the format's head camera)")
     group.add_argument("--image-topic", help="of a bag (default: its only image topic)")
     group.add_argument("--instruction-topic", help="of a bag (default: its only std_msgs/String topic)")
-    group.add_argument("--instruction", help="for all episodes of bags and frame folders that have none")
+    instruction = (
+        "for all episodes, in place of what the sources say or lack; TASK=SENTENCE: for this task (several times)"
+    )
+    group.add_argument("--instruction", action="append", metavar="[TASK=]SENTENCE", help=instruction)
     group.add_argument("--task", help="for formats without task names (default: the folder's name)")
     group.add_argument("--fps", type=float, metavar="HZ", help="resample bags and LeRobot datasets to this rate")
+    order = f"of RoboTwin HDF5 pictures that bear no mark: swapped (bgr) or standard ({defaults.channel_order})"
+    group.add_argument("--channel-order", choices=CHANNEL_ORDERS, help=order)
+    column = f"of ready pairs: rows with one value stay in one split (default: {', '.join(GROUP_COLUMNS)}, if there)"
+    group.add_argument("--group-column", metavar="NAME", help=column)
     group.add_argument("--max-gap", type=float, metavar="S", help=f"a longer gap splits a bag ({defaults.max_gap})")
 
 
 def _add_pair_options(group: argparse._ArgumentGroup) -> None:
     defaults = DatasetOptions()
-    group.add_argument("--horizon", type=int, help=f"steps between the frames of a pair ({defaults.horizon})")
+    horizon = f"steps between the frames of a pair, also of ready pairs ({defaults.horizon})"
+    group.add_argument("--horizon", type=int, help=horizon)
     group.add_argument("--stride", type=int, help=f"steps from one pair to the next ({defaults.stride})")
     tail = f"pairs beyond the last full horizon: none, or with the last frame ({defaults.tail})"
     group.add_argument("--tail", choices=TAILS, help=tail)

@@ -74,10 +74,8 @@ def png(image: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def write_data(root: Path, episodes: list[list[np.ndarray]], fps: int) -> None:
-    """The rows of all frames, with the pictures of the camera `IMAGE`; one row group per episode."""
-    file = root / "data" / "chunk-000" / "file-000.parquet"
-    file.parent.mkdir(parents=True)
+def frame_tables(episodes: list[list[np.ndarray]], fps: int) -> list[pa.Table]:
+    """Per episode the rows of its frames, with the pictures of the camera `IMAGE`."""
     tables = []
     for number, images in enumerate(episodes):
         columns = {
@@ -88,6 +86,14 @@ def write_data(root: Path, episodes: list[list[np.ndarray]], fps: int) -> None:
             "task_index": [0] * len(images),
         }
         tables.append(pa.table(columns))
+    return tables
+
+
+def write_data(root: Path, episodes: list[list[np.ndarray]], fps: int) -> None:
+    """The rows of all frames in one file; one row group per episode."""
+    file = root / "data" / "chunk-000" / "file-000.parquet"
+    file.parent.mkdir(parents=True)
+    tables = frame_tables(episodes, fps)
     with pq.ParquetWriter(file, tables[0].schema) as writer:
         for table in tables:
             writer.write_table(table)
@@ -133,3 +139,47 @@ def write_lerobot(root: Path, episodes: dict, tasks: list[list[str]], fps=10, co
     }
     (root / "meta" / "info.json").write_text(json.dumps(info, indent=4))
     return table
+
+
+def write_lerobot_v2(root: Path, episodes: dict, tasks: list[list[str]], fps=10, version="v2.1", chunk=1000) -> Path:
+    """Writes a dataset as LeRobot v0.3.3 does (src/lerobot/datasets/utils.py), with `chunk` episodes to a folder.
+
+    `episodes` maps `VIDEO` and `IMAGE` to lists of episodes' lists of RGB images. Returns episodes.jsonl.
+    """
+    data_path = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+    video_path = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+    features = {}
+    for key, pictures in episodes.items():
+        features[key] = {"dtype": "image" if key == IMAGE else "video", "shape": list(pictures[0][0].shape)}
+        for number, images in enumerate(pictures):
+            place = {"episode_chunk": number // chunk, "episode_index": number, "video_key": key}
+            if key != IMAGE:
+                encode_video(root / video_path.format(**place), images, fps)
+    pictures = episodes.get(IMAGE, next(iter(episodes.values())))
+    sentences = list(dict.fromkeys(sentence for episode in tasks for sentence in episode))
+    for number, table in enumerate(frame_tables(pictures, fps)):
+        file = root / data_path.format(episode_chunk=number // chunk, episode_index=number)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        index = [sentences.index(tasks[number][0]) if tasks[number] else -1] * len(table)
+        column = table.schema.get_field_index("task_index")
+        pq.write_table(table.set_column(column, "task_index", pa.array(index)), file)
+    (root / "meta").mkdir()
+    lengths = [len(images) for images in pictures]
+    rows = [{"episode_index": n, "tasks": tasks[n], "length": length} for n, length in enumerate(lengths)]
+    _write_lines(root / "meta" / "episodes.jsonl", rows)
+    _write_lines(root / "meta" / "tasks.jsonl", [{"task_index": i, "task": text} for i, text in enumerate(sentences)])
+    info = {
+        "codebase_version": version,
+        "fps": fps,
+        "features": features,
+        "chunks_size": chunk,
+        "data_path": data_path,
+        "video_path": video_path,
+        "splits": {"train": f"0:{len(rows)}"},
+    }
+    (root / "meta" / "info.json").write_text(json.dumps(info, indent=4))
+    return root / "meta" / "episodes.jsonl"
+
+
+def _write_lines(file: Path, rows: list[dict]) -> None:
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -83,3 +83,10 @@ def write_xpolicylab(
         (folder / "instruction").mkdir(exist_ok=True)
         (folder / "instruction" / f"{path.stem}.json").write_text(json.dumps(INSTRUCTIONS))
     return path
+
+
+def marked_standard(image: np.ndarray) -> bytes:
+    """A JPEG file as RoboTwin writes it since September 2026: standard RGB, with a comment that says so."""
+    jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+    mark = b"XPL-RGB1"
+    return jpeg[:2] + b"\xff\xfe" + (len(mark) + 2).to_bytes(2, "big") + mark + jpeg[2:]

@@ -79,6 +79,8 @@ def build_dataset(
     plan = DatasetPlan(collection, options)
     with _work_folder(out) as work:
         existing = _existing_manifest(out, plan)
+        if existing:
+            plan.known_splits = {episode_key(record): record.split for record in existing.episodes}
         store = _Store(plan, work, _published(existing, out), build)
         selection = store.fill()
         manifest = plan.manifest(selection, store.stored, store.bad, build.embed)
@@ -99,7 +101,9 @@ class _Store:
 
     def __init__(self, plan: DatasetPlan, work: Path, published: dict[EpisodeKey, StoredEpisode], build: BuildOptions):
         self._plan, self._work, self._published, self._build = plan, work, published, build
-        self._sources = [{"format": source.format, "camera": source.camera} for source in plan.collection.sources]
+        keys = ("format", "camera", "channel_order")
+        sources = plan.collection.describe_sources()
+        self._sources = [{key: source[key] for key in keys if key in source} for source in sources]
         self.stored: dict[EpisodeKey, StoredEpisode] = {}
         self.bad: dict[EpisodeKey, BadEpisode] = {}
 
@@ -198,7 +202,8 @@ def _choices(manifest: DatasetManifest, plan: DatasetPlan) -> Iterator[tuple[str
     there, asked = manifest.source, plan.collection.describe_sources()
     for name in ("format", "camera"):
         yield f"source {name}", [s[name] for s in there], [s[name] for s in asked[: len(there)]]
-    yield "source split", [s.get("split") for s in there], [s.get("split") for s in asked[: len(there)]]
+    for name in ("split", "channel_order"):
+        yield f"source {name}", [s.get(name) for s in there], [s.get(name) for s in asked[: len(there)]]
 
 
 def _published(existing: DatasetManifest | None, out: Path) -> dict[EpisodeKey, StoredEpisode]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 EpisodeKey = tuple[str, int]  # task, number
+SplitUnit = tuple[str, int | str]  # task, and what is split as a whole: an episode, a scene, a group
 
 DRAW_LIMIT = 2**64  # draws are below
 _BUCKET_BITS = 16
@@ -38,19 +39,37 @@ def used_frames(starts: Iterable[int], horizon: int, frame_count: int) -> list[i
     return sorted({*starts, *(future_frame(start, horizon, frame_count) for start in starts)})
 
 
-def split_episodes(episodes: Iterable[EpisodeKey], test_fraction: float, seed: int) -> dict[EpisodeKey, str]:
-    """Assigns every episode to "train" or "test", in the same proportion within each task.
+def split_unit(task: str, number: int, scene: int | None, group: str | None = None) -> SplitUnit:
+    """What an episode is split with.
+
+    That is its scene if it is known, as its twins and branches share frames with it; else its group.
+    """
+    if scene is not None:
+        return task, f"scene {scene}"
+    return task, number if group is None else f"group {group}"
+
+
+def split_episodes(
+    episodes: Iterable[SplitUnit], test_fraction: float, seed: int, known: Mapping[SplitUnit, str] | None = None
+) -> dict[SplitUnit, str]:
+    """Assigns every episode, or scene or group, to "train" or "test", in the same proportion within each task.
 
     Whole episodes are split, because neighbouring frames are near-duplicates and a split by pair would leak. A task
-    with two episodes or more has at least one on either side, unless the fraction is 0 or 1.
+    with two episodes or more has at least one on either side, unless the fraction is 0 or 1. Those that are `known`
+    keep their split, so that a model trained on some of them is never tested on these; the others make up the
+    proportion as well as they can.
     """
+    known = known or {}
     by_task = defaultdict(list)
     for task, number in episodes:
         by_task[task].append(number)
     split = {}
     for task, numbers in by_task.items():
-        ranked = sorted(numbers, key=lambda number: draw(seed, task, number))
-        count = _test_count(len(ranked), test_fraction)
+        kept = {(task, number): known[task, number] for number in numbers if (task, number) in known}
+        new = [number for number in numbers if (task, number) not in known]
+        ranked = sorted(new, key=lambda number: draw(seed, task, number))
+        count = _test_count(len(numbers), test_fraction) - sum(part == "test" for part in kept.values())
+        split.update(kept)
         split.update({(task, number): "test" if rank < count else "train" for rank, number in enumerate(ranked)})
     return split
 

@@ -28,7 +28,10 @@ def episode_key(episode: Episode | EpisodeRecord | StoredEpisode) -> EpisodeKey:
 def episode_size(episode: Episode | EpisodeRecord) -> EpisodeSize:
     """What the selection of pairs needs to know of an episode."""
     frames = episode.frames if isinstance(episode, EpisodeRecord) else len(episode)
-    return EpisodeSize(episode.task, episode.number, frames)
+    scene = episode.scene
+    number, held_out = (None, False) if scene is None else (scene.number, scene.held_out)
+    group = None if isinstance(episode, EpisodeRecord) else episode.group
+    return EpisodeSize(episode.task, episode.number, frames, scene=number, held_out=held_out, group=group)
 
 
 class DatasetPlan:
@@ -39,11 +42,13 @@ class DatasetPlan:
         usable: episodes long enough for a pair, ordered by task and number.
         skipped: the others, in the same order.
         step_duration: of all usable episodes, in seconds.
+        known_splits: the split of the episodes that the existing dataset has; they stay in it.
     """
 
     def __init__(self, collection: EpisodeCollection, options: DatasetOptions):
         """Raises DatasetError if no episode is usable, two have the same task and number, or their rates differ."""
         self.collection, self.options = collection, options
+        self.known_splits: dict[EpisodeKey, str] = {}
         ordered = sorted(collection.episodes, key=episode_key)
         self.usable = [episode for episode in ordered if self._has_pairs(episode)]
         self.skipped = [episode for episode in ordered if not self._has_pairs(episode)]
@@ -100,13 +105,20 @@ class DatasetPlan:
             phrasings=_all_phrasings(episodes),
             episodes=records,
             skipped=tuple({"task": e.task, "number": e.number, "frames": len(e)} for e in self.skipped),
+            held_out=tuple(
+                {"task": e.task, "number": e.number}
+                for e in self.readable(bad)
+                if selection.leaves_out(episode_key(e))
+            ),
             bad=tuple(sorted({*self.collection.bad, *bad.values()}, key=lambda record: (record.source, record.file))),
             embedded=tuple(sorted(set(embedded))),
         )
 
     def _size(self, episode: Episode) -> EpisodeSize:
-        source, _ = self.collection.origins[episode_key(episode)]
-        return episode_size(episode)._replace(train_only=source in self.collection.train_only)
+        key = episode_key(episode)
+        source, _ = self.collection.origins[key]
+        train_only = source in self.collection.train_only
+        return episode_size(episode)._replace(train_only=train_only, split=self.known_splits.get(key))
 
     def _has_pairs(self, episode: Episode) -> bool:
         return bool(pair_starts(len(episode), self.options.horizon, self.options.stride, self.options.tail))
@@ -125,6 +137,7 @@ class DatasetPlan:
             unseen=episode.unseen,
             source=source,
             number_in_source=number,
+            scene=episode.scene,
         )
 
     def _counts(self, records: tuple[EpisodeRecord, ...], selection: Selection) -> dict[str, dict[str, Any]]:

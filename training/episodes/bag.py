@@ -98,10 +98,12 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     """
     indexed: list[BagIndex | EpisodeError] = []
     for bag in _bags(path):
+        task = options.task or _name(bag)
         try:
-            indexed.append(index_bag(bag, options.image_topic, options.instruction_topic, options.instruction))
+            given = options.instruction_for(task)
+            indexed.append(index_bag(bag, options.image_topic, options.instruction_topic, given))
         except EpisodeError as error:
-            indexed.append(EpisodeError(error.path, error.reason, options.task or _name(bag)))
+            indexed.append(EpisodeError(error.path, error.reason, task))
     indices = [each for each in indexed if isinstance(each, BagIndex)]
     entries: list[Episode | EpisodeError] = [each for each in indexed if isinstance(each, EpisodeError)]
     if indices:

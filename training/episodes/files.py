@@ -15,6 +15,7 @@ from training.episodes.episode import EpisodeError
 
 # Far above what any instructions or metadata file needs; a larger one is not what its name says.
 _MAX_JSON_BYTES = 64 * 2**20
+_MAX_LINE = 2**24  # characters
 _CHUNK_BYTES = 2**20
 
 
@@ -47,6 +48,20 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise EpisodeError(path, "expected a JSON object")
     return content
+
+
+def json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (line number, object) of a file of JSON lines. Raises EpisodeError."""
+    with reading(file, "unreadable JSON lines"), file.open(encoding="utf-8") as lines:
+        number = 0
+        while line := lines.readline(_MAX_LINE):
+            number += 1
+            if not line.strip():
+                continue
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise EpisodeError(file, f"line {number} is no JSON object")
+            yield number, row
 
 
 def sha256(paths: Iterable[Path]) -> str:

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from training.episodes.episode import Episode, EpisodeError, FrameSource
-from training.episodes.files import absolute, read_json, reading, require_contiguous, sha256
-from training.episodes.instructions import Phrasings, phrasings
+from training.episodes.files import absolute, reading, require_contiguous, sha256
+from training.episodes.instructions import phrasings_of_folder
 from training.episodes.pictures import decode_picture
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.robotwin_clock import STEP_DURATION
@@ -104,15 +104,6 @@ def _open_episode(
         raise EpisodeError(folder, f"episode {number} has frames of several kinds: {', '.join(sorted(indices))}")
     ((suffix, numbers),) = indices.items()
     count = require_contiguous(numbers, folder, f"episode{number}_frame{{}}{suffix}")
-    seen, unseen = options.phrasings or _phrasings(folder, task)
+    seen, unseen = options.phrasings(task) or phrasings_of_folder(folder, task)
     step_duration = 1 / options.fps if options.fps else STEP_DURATION
     return Episode(task, number, FrameFiles(folder, number, suffix, count), step_duration, seen, unseen, folder)
-
-
-def _phrasings(folder: Path, task: str) -> Phrasings:
-    own, common = folder / "instructions.json", absolute(folder).parent / "instructions" / f"{task}.json"
-    if own.exists():
-        return phrasings(read_json(own), own)
-    if common.exists():
-        return phrasings(read_json(common), common, "instructions")
-    raise EpisodeError(folder, f"no instructions: neither {own.name} in it, nor {common}, nor --instruction")

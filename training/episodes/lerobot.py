@@ -1,4 +1,4 @@
-"""LeRobot datasets, format v3.0: parquet tables and mp4 videos, many episodes to a file.
+"""LeRobot datasets: format v3.0, with many episodes to a file, and v2.0 and v2.1 (see lerobot_v2), with one.
 
     DATASET/meta/info.json                                      version, rate, features
     DATASET/meta/episodes/chunk-000/file-000.parquet            per episode: tasks, length, where its frames are
@@ -6,7 +6,8 @@
     DATASET/data/chunk-000/file-000.parquet                     cameras of dtype "image", one picture per row
 
 LeRobot's tasks are sentences, which are the instructions here; the task's name is that of the folder. Frame i of an
-episode lies at `from_timestamp + i / fps` in the video, as LeRobot records at a fixed rate.
+episode lies at `from_timestamp + i / fps` in the video, which LeRobot encodes at a fixed rate, whatever stamps the rows
+bear (those of real cameras are off this grid).
 
 Upstream: huggingface/lerobot, src/lerobot/datasets: utils.py, dataset_metadata.py, dataset_reader.py.
 """
@@ -21,9 +22,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from training.episodes import lerobot_v2
 from training.episodes.episode import Episode, EpisodeError
 from training.episodes.files import absolute, read_json, reading
-from training.episodes.instructions import sentences
+from training.episodes.instructions import missing_instructions, sentences
 from training.episodes.lerobot_camera import Camera, choose_camera, table_number
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.resampling import NANOSECONDS, nearest_frames
@@ -53,10 +55,16 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
     _check_info(info, info_file)
     camera = choose_camera(path, info, options.camera, info_file)
     task = options.task or absolute(path).name
+    layout = lerobot_v2.Layout(path, info, info_file) if _is_version_2(info) else None
+    if layout:
+        rows = lerobot_v2.episode_rows(path)
+    else:
+        rows = _rows(path, ["episode_index", "tasks", "length", *camera.columns])
     entries = []
-    for table, row in _rows(path, ["episode_index", "tasks", "length", *camera.columns]):
+    for table, row in rows:
         number = table_number(row, "episode_index", 10**9, table)
-        entries.append(attempt(task, number, partial(_open_episode, task, number, camera, row, options, table)))
+        opened = partial(_open_episode, task, number, camera, row, options, table, layout)
+        entries.append(attempt(task, number, opened))
     return Listing(camera.key, entries)
 
 
@@ -65,14 +73,18 @@ READER = Reader("meta/info.json", recognises, list_episodes)
 
 def _check_info(info: dict[str, Any], file: Path) -> None:
     version = info.get("codebase_version")
-    if not isinstance(version, str) or not version.startswith("v3."):
-        raise EpisodeError(file, f"LeRobot version {version!r}; this reader knows v3.0 (LeRobot converts older ones)")
+    if not isinstance(version, str) or not version.startswith(("v2.", "v3.")):
+        raise EpisodeError(file, f"LeRobot version {version!r}; this reader knows v2.0, v2.1 and v3.0")
     fps = info.get("fps")
     if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps <= 1000:
         raise EpisodeError(file, f"fps is {fps!r}, expected a rate in Hz")
-    for name, template in _TEMPLATES.items():
+    for name, template in () if _is_version_2(info) else _TEMPLATES.items():
         if info.get(name, template) not in (template, None):
             raise EpisodeError(file, f"{name} is {info[name]!r}; this reader knows {template!r}")
+
+
+def _is_version_2(info: dict[str, Any]) -> bool:
+    return info["codebase_version"].startswith("v2.")
 
 
 def _rows(root: Path, columns: list[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -92,15 +104,27 @@ def _rows(root: Path, columns: list[str]) -> Iterator[tuple[Path, dict[str, Any]
 
 
 def _open_episode(
-    task: str, number: int, camera: Camera, row: dict[str, Any], options: SourceOptions, table: Path
+    task: str,
+    number: int,
+    camera: Camera,
+    row: dict[str, Any],
+    options: SourceOptions,
+    table: Path,
+    layout: lerobot_v2.Layout | None,
 ) -> Episode:
     length = table_number(row, "length", _MAX_FRAMES, table)
     if length == 0:
         raise EpisodeError(table, f"episode {number} is empty")
-    seen, unseen = options.phrasings or (sentences(row["tasks"], table, "tasks"), ())
+    seen, unseen = options.phrasings(task) or (_sentences(number, row, table, layout), ())
     if not seen:
-        raise EpisodeError(table, f"episode {number} has no task, so no instruction")
+        raise missing_instructions(table, f"episode {number} has no task")
     step = 1 / (options.fps or camera.rate)
     stamps = np.rint(np.arange(length) * (NANOSECONDS / camera.rate)).astype(np.int64)
-    frames = camera.frames(number, row, nearest_frames(stamps, step), table)
+    positions = nearest_frames(stamps, step)
+    frames = layout.frames(camera, number, positions) if layout else camera.frames(number, row, positions, table)
     return Episode(task, number, frames, step, seen, unseen, table)
+
+
+def _sentences(number: int, row: dict[str, Any], table: Path, layout: lerobot_v2.Layout | None) -> tuple[str, ...]:
+    tasks = layout.sentences(number) if layout and row["tasks"] is None else row["tasks"]
+    return sentences(tasks, table, "tasks")

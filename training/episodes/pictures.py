@@ -22,13 +22,18 @@ def decode_picture(data: bytes) -> np.ndarray:
     Raises:
         PictureError: the bytes are something else, damaged or truncated, or a picture of unreasonable size.
     """
+    return decode_with_comment(data)[0]
+
+
+def decode_with_comment(data: bytes) -> tuple[np.ndarray, bytes | None]:
+    """The same, and the comment that a JPEG file bears (its COM segment), None where there is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own limit is below the one that Pillow warns of
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise PictureError(f"a picture of {picture.width}x{picture.height} pixels is too large")
-                return np.array(picture.convert("RGB"))
+                return np.array(picture.convert("RGB")), picture.info.get("comment")
     except PictureError:
         raise
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ...

@@ -54,7 +54,7 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
         attempt(task, number, partial(_open_episode, task, number, file, options))
         for task, number, file in _TREE.episodes(path)
     ]
-    return Listing(options.camera or DEFAULT_CAMERA, entries)
+    return Listing(options.camera or DEFAULT_CAMERA, entries, options.channel_order)
 
 
 READER = Reader("{task}/{embodiment}/data/episode_0000000.hdf5", _TREE.contains_any, list_episodes)
@@ -65,9 +65,10 @@ def _open_episode(task: str, number: int, file: Path, options: SourceOptions) ->
         version = read_strings(root, "data_format_version", file)
         if version not in ([], [FORMAT_VERSION]):
             raise EpisodeError(file, f"format version {version[0]!r}; this reader knows {FORMAT_VERSION}")
-        frames = camera_frames(root, file, "vision/{}/colors", options.camera or DEFAULT_CAMERA)
+        camera = options.camera or DEFAULT_CAMERA
+        frames = camera_frames(root, file, "vision/{}/colors", camera, options.channel_order)
         step_duration = _steps_per_frame(root, file) / SIMULATION_RATE
-        seen, unseen = options.phrasings or _phrasings(root, file)
+        seen, unseen = options.phrasings(task) or _phrasings(root, file)
     return Episode(task, number, frames, step_duration, seen, unseen, file)
 
 

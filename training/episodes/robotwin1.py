@@ -1,12 +1,12 @@
 """RoboTwin 1.0 and its early version: one pickle per frame.
 
     EPISODES/{task}_{camera type}_pkl/episode{i}/{j}.pkl     RoboTwin 1.0; the early version has {task}_pkl
-    EPISODES/{task}_{camera type}_pkl/scene_info.json        per episode; may hold its own instructions
+    EPISODES/{task}_{camera type}_pkl/scene_info.json        per episode; may hold its own instructions and its scene
     EPISODES/instructions/{task}.json                        {"instructions": [...], "unseen": [...]} per task
 
 Upstream: RoboTwin-Platform/RoboTwin, branch RoboTwin-1.0: envs/base_task.py (`_take_picture`), envs/utils/save_file.py.
 Upstream has neither `unseen` nor instructions in scene_info.json; `training.simulate` writes both. The early version
-has no instructions at all, so that one has to be given among the options.
+has no instructions at all, so that one has to be given among the options (`--instruction`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ import numpy as np
 from training.episodes import restricted_pickle
 from training.episodes.episode import Episode, EpisodeError, FrameSource
 from training.episodes.files import absolute, numbered, read_json, reading, require_contiguous, sha256
-from training.episodes.instructions import Phrasings, phrasings
+from training.episodes.instructions import Phrasings, missing_instructions, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.robotwin_clock import STEP_DURATION
+from training.episodes.scene import Scene, parse_scene
 
 DEFAULT_CAMERA = "head_camera"
 
@@ -122,8 +123,9 @@ def _open_episode(
 ) -> Episode:
     count = require_contiguous(numbered(folder, _FRAME_FILE), folder, "{}.pkl")
     frames = PickledFrames(folder, count, options.camera or DEFAULT_CAMERA)
-    seen, unseen = options.phrasings or instructions.of_episode(number)
-    return Episode(task, number, frames, STEP_DURATION, seen, unseen, folder)
+    seen, unseen = options.phrasings(task) or instructions.of_episode(number)
+    scene = instructions.scene_of_episode(number)
+    return Episode(task, number, frames, STEP_DURATION, seen, unseen, folder, scene)
 
 
 class _TaskInstructions:
@@ -146,10 +148,22 @@ class _TaskInstructions:
         scene = self._scenes.get(str(number))
         own = scene.get("instructions") if isinstance(scene, dict) else None
         if own is None:
+            if not self._task_file.exists():
+                raise missing_instructions(self._task_file, "there is no such file")
             return phrasings(self._of_task, self._task_file, "instructions")
         if not isinstance(own, dict):
             raise EpisodeError(self._scene_file, f"the instructions of episode {number} are not an object")
         return phrasings(own, self._scene_file)
+
+    def scene_of_episode(self, number: int) -> Scene | None:
+        """What scene_info.json says of an episode's scene. Raises EpisodeError if that is malformed."""
+        info = self._scenes.get(str(number))
+        if not isinstance(info, dict) or info.get("scene") is None:
+            return None
+        try:
+            return parse_scene(info["scene"])
+        except ValueError as error:
+            raise EpisodeError(self._scene_file, f"episode {number}: {error}") from None
 
 
 def _camera_image(frame: Any, camera: str) -> np.ndarray:

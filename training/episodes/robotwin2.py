@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from training.episodes.episode import Episode
-from training.episodes.files import absolute, read_json
+from training.episodes.files import absolute
 from training.episodes.hdf5 import open_hdf5
 from training.episodes.hdf5_frames import camera_frames
 from training.episodes.hdf5_tree import Hdf5Tree
-from training.episodes.instructions import phrasings
+from training.episodes.instructions import phrasings_in_file
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.robotwin_clock import STEP_DURATION
 
@@ -41,7 +41,7 @@ def list_episodes(path: Path, options: SourceOptions) -> Listing:
         attempt(task, number, partial(_open_episode, task, number, file, options))
         for task, number, file in _TREE.episodes(path)
     ]
-    return Listing(options.camera or DEFAULT_CAMERA, entries)
+    return Listing(options.camera or DEFAULT_CAMERA, entries, options.channel_order)
 
 
 READER = Reader("{task}/{task_config}/data/episode0.hdf5", _TREE.contains_any, list_episodes)
@@ -49,7 +49,8 @@ READER = Reader("{task}/{task_config}/data/episode0.hdf5", _TREE.contains_any, l
 
 def _open_episode(task: str, number: int, file: Path, options: SourceOptions) -> Episode:
     with open_hdf5(file) as root:
-        frames = camera_frames(root, file, "observation/{}/rgb", options.camera or DEFAULT_CAMERA)
+        camera = options.camera or DEFAULT_CAMERA
+        frames = camera_frames(root, file, "observation/{}/rgb", camera, options.channel_order)
     instructions = absolute(file).parent.parent / "instructions" / f"episode{number}.json"
-    seen, unseen = options.phrasings or phrasings(read_json(instructions), instructions)
+    seen, unseen = options.phrasings(task) or phrasings_in_file(instructions)
     return Episode(task, number, frames, STEP_DURATION, seen, unseen, file)

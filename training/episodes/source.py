@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.episodes import bag, frame_folder, lerobot, robotwin, robotwin1, robotwin2
+from training.episodes import bag, frame_folder, lerobot, pairs, robotwin, robotwin1, robotwin2
 from training.episodes.episode import Episode, EpisodeError
 from training.episodes.reader import Reader, SourceOptions
 
@@ -16,6 +16,7 @@ FORMATS: dict[str, Reader] = {
     "bag": bag.READER,
     "lerobot": lerobot.READER,
     "frames": frame_folder.READER,
+    "pairs": pairs.READER,
 }
 
 
@@ -29,6 +30,7 @@ class Source:
         camera: key or topic of the camera that is read.
         episodes: ordered by task and number; frames are not read yet.
         bad: episodes that listing has already found unusable.
+        channel_order: of the pictures that do not say theirs, where the user chooses it; None elsewhere.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Source:
     camera: str
     episodes: tuple[Episode, ...]
     bad: tuple[EpisodeError, ...]
+    channel_order: str | None = None
 
 
 def detect_format(path: str | Path) -> str:
@@ -85,4 +88,5 @@ def open_source(path: str | Path, options: SourceOptions | None = None, format_n
         camera=listing.camera,
         episodes=tuple(sorted(episodes, key=lambda episode: (episode.task, episode.number))),
         bad=tuple(entry for entry in entries if isinstance(entry, EpisodeError)),
+        channel_order=listing.channel_order,
     )

@@ -16,6 +16,7 @@ from training.episodes.files import reading
 from training.episodes.pictures import MAX_PIXELS
 from training.episodes.resampling import ascending_runs
 
+_TOLERANCE = 1.05  # frames: stamps of real cameras are off the grid, and some files lack the last frame
 _DAMAGED = "no video, or a damaged one"
 
 
@@ -41,7 +42,7 @@ class VideoFrames(FrameSource):
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         for run in ascending_runs(indices):
             times = [self.start + int(self.positions[index]) / self.rate for index in run]
-            yield from frames_at(self.file, times, tolerance=0.5 / self.rate)
+            yield from frames_at(self.file, times, tolerance=_TOLERANCE / self.rate)
 
     def checksum(self) -> str:
         """SHA-256 over the piece's encoded pictures and their times."""
@@ -60,30 +61,36 @@ class VideoFrames(FrameSource):
 
 
 def frames_at(file: Path, times: Sequence[float], tolerance: float) -> Iterator[np.ndarray]:
-    """Yields the frames at ascending times, decoded in one pass, as RGB uint8 (H, W, 3).
+    """Yields the frames nearest to ascending times, decoded in one pass, as RGB uint8 (H, W, 3).
 
     Args:
         file: the video.
         times: in seconds.
-        tolerance: how far from a time its frame may be, in seconds.
+        tolerance: how far from a time its frame may be, in seconds, also at the end: merged files may end early.
 
     Raises:
         EpisodeError: the video is damaged, or has no frame at one of the times.
     """
     wanted = iter(times)
-    time = next(wanted)
+    time, previous = next(wanted), None
     with _open_video(file) as (container, stream), reading(file, _DAMAGED):
         _seek(container, stream, time)
         for frame in container.decode(stream):
-            if frame.time is None or frame.time < time - tolerance:
+            if frame.time is None:
                 continue
-            image = None
-            while time is not None and abs(frame.time - time) <= tolerance:
-                image = _rgb(file, frame) if image is None else image.copy()
-                yield image
+            while time is not None and frame.time >= time:  # the nearest is this frame or the one before
+                is_before = previous is not None and time - previous.time < frame.time - time
+                nearest = previous if is_before else frame
+                if abs(nearest.time - time) > tolerance:
+                    raise EpisodeError(file, f"no frame at {time:.3f} s")
+                yield _rgb(file, nearest)
                 time = next(wanted, None)
-            if time is None or frame.time > time + tolerance:
+            if time is None:
                 break
+            previous = frame
+        while time is not None and previous is not None and time - previous.time <= tolerance:
+            yield _rgb(file, previous)
+            time = next(wanted, None)
     if time is not None:
         raise EpisodeError(file, f"no frame at {time:.3f} s")
 

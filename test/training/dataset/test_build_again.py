@@ -12,7 +12,7 @@ import pytest
 from dataset_files import HORIZON, build, contents
 from robotwin_files import write_episode, write_instructions, write_task
 
-from training.dataset.index import load_split
+from training.dataset.index import load_manifest, load_split
 
 HAMMER = "block_hammer_beat"
 ROOT = Path(__file__).parents[3]
@@ -52,8 +52,29 @@ def test_new_episodes_are_added(tmp_path, capsys):
         write_episode(tmp_path / "episodes", HAMMER, number, 25)
     assert build(tmp_path / "episodes", tmp_path / "d") == 0
     assert "9 episodes converted, 0 resumed, 3 kept" in " ".join(capsys.readouterr().out.split())
-    assert build(tmp_path / "episodes", tmp_path / "anew") == 0
-    assert contents(tmp_path / "d") == contents(tmp_path / "anew")
+    again = build(tmp_path / "episodes", tmp_path / "d")
+    assert (again, "is complete" in capsys.readouterr().out) == (0, True)
+
+
+def splits(dataset):
+    return {record.number: record.split for record in load_manifest(dataset).episodes}
+
+
+def test_a_dataset_that_grows_keeps_its_split(tmp_path):
+    """Ranked anew, an episode that was trained on would be tested on: the draws of seed 42 do so from 4 to 9."""
+    write_task(tmp_path / "episodes", HAMMER, [21] * 4)
+    options = ("--test-fraction", "0.34")
+    assert build(tmp_path / "episodes", tmp_path / "d", *options) == 0
+    before = splits(tmp_path / "d")
+    for number in range(4, 9):
+        write_episode(tmp_path / "episodes", HAMMER, number, 21)
+    assert build(tmp_path / "episodes", tmp_path / "d", *options) == 0
+    after = splits(tmp_path / "d")
+    assert before.items() <= after.items()
+    assert list(after.values()).count("test") == round(9 * 0.34)
+    assert build(tmp_path / "episodes", tmp_path / "anew", *options) == 0
+    anew = splits(tmp_path / "anew")
+    assert any(before[number] == "train" and anew[number] == "test" for number in before)
 
 
 def test_changed_episodes_and_instructions_are_taken_up(tmp_path):

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 from dataset_files import HORIZON, build, contents, rgb
+from episode_files.robotwin_hdf5 import write_robotwin2
 from robotwin_files import dumps, frame_content, identify, picture, write_episode, write_instructions, write_task
 
 from training.dataset.index import BadEpisode, load_manifest, load_split
@@ -132,8 +133,11 @@ def test_a_mended_episode_is_added(bad_source, tmp_path):
     (folder / "episode3" / "21.pkl").write_bytes(dumps(frame_content(picture(3, 21))))
     assert build(bad_source, tmp_path / "d") == 0
     assert build(bad_source, tmp_path / "anew") == 0
-    assert load_manifest(tmp_path / "d").bad == ()
-    assert contents(tmp_path / "d") == contents(tmp_path / "anew")
+    mended, anew = load_manifest(tmp_path / "d"), load_manifest(tmp_path / "anew")
+    assert mended.bad == ()
+    assert [(e.number, e.checksum, e.pairs) for e in mended.episodes] == [
+        (e.number, e.checksum, e.pairs) for e in anew.episodes
+    ]
 
 
 def test_an_episode_of_the_dataset_that_went_bad_is_not_dropped(tmp_path, capsys):
@@ -199,3 +203,20 @@ def test_balanced_tasks_keep_their_frames_when_the_smaller_task_grows(tmp_path):
     assert contents(tmp_path / "d") == contents(tmp_path / "anew")
     lines = (tmp_path / "d" / "train" / "metadata.jsonl").read_text().splitlines()
     assert Counter(json.loads(line)["task"] for line in lines) == {HAMMER: 24, STACK: 24}
+
+
+def test_the_order_of_channels_and_instructions_of_tasks(tmp_path, capsys):
+    frames = [picture(1, frame) for frame in range(HORIZON + 3)]
+    write_robotwin2(tmp_path / "source", HAMMER, 0, {"head_camera": frames}, instructions={})
+    given = ("--channel-order", "rgb", "--test-fraction", "0")
+    assert build(tmp_path / "source", tmp_path / "d", *given) == 1
+    assert "no instructions" in words(capsys)[1]
+    assert build(tmp_path / "source", tmp_path / "d", *given, "--instruction", f"{HAMMER}=Hit it, 1=2.") == 0
+    assert {row.prompt for row in all_rows(tmp_path / "d")} == {"Hit it, 1=2."}
+    for row in all_rows(tmp_path / "d"):
+        assert identify(rgb(row.input_image)[:, :, ::-1]) == (1, row.frame)
+    capsys.readouterr()
+    assert build(tmp_path / "source", tmp_path / "d", "--test-fraction", "0", "--instruction", "Hit it, 1=2.") == 1
+    assert "source channel_order is ['rgb'] there, [None] was asked" in words(capsys)[1]
+    assert build(tmp_path / "source", tmp_path / "e", "--instruction", "One.", "--instruction", "Two.") == 1
+    assert "--instruction: two for all episodes" in words(capsys)[1]

@@ -124,3 +124,14 @@ def test_clamped_tail():
     assert [future_frame(start, 50, 60) for start in (0, 9, 10, 59)] == [50, 59, 59, 59]
     assert list(pair_starts(3, 50, 1, "clamp")) == [0, 1, 2]
     assert list(pair_starts(1, 50, 1, "clamp")) == []
+
+
+def test_known_splits_stay_and_new_episodes_make_up_the_proportion():
+    tasks = ("block_hammer_beat", "b")
+    few, many = ([(task, number) for task in tasks for number in range(count)] for count in (48, 80))
+    before = split_episodes(few, 0.1, seed=42)
+    after = split_episodes(many, 0.1, seed=42, known=before)
+    assert before.items() <= after.items()
+    assert Counter(task for (task, _), part in after.items() if part == "test") == dict.fromkeys(tasks, 8)
+    ranked_anew = split_episodes(many, 0.1, seed=42)
+    assert any(before[key] == "train" and ranked_anew[key] == "test" for key in before)

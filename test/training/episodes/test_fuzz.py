@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from episode_files import bags, lerobot
 from episode_files.robotwin_hdf5 import write_robotwin2, write_xpolicylab
 from hypothesis import HealthCheck, given, settings
@@ -44,6 +45,19 @@ def write_frames(root):
     write_instructions(root, TASK, ["Stack."])
 
 
+def write_pairs(root):
+    for side in ("input", "target"):
+        (root / TASK / side).mkdir(parents=True)
+        for number, suffix in enumerate((".png", ".jpg")):
+            Image.fromarray(FRAMES[number]).save(root / TASK / side / f"{number}{suffix}")
+    write_instructions(root, TASK, ["Stack."])
+
+
+def pair_table():
+    pictures = {name: [{"bytes": lerobot.png(frame)} for frame in FRAMES] for name in ("input_image", "edited_image")}
+    return Dataset.from_dict({**pictures, "edit_prompt": ["Stack."] * len(FRAMES)})
+
+
 WRITERS = {
     "robotwin1": write_robotwin1,
     "robotwin2": lambda root: write_robotwin2(root, TASK, 0, {"head_camera": FRAMES}),
@@ -54,7 +68,12 @@ WRITERS = {
     "bag sqlite3 zstd": lambda root: write_bag(root, bags.raw_image, "sqlite3", CompressionMode.MESSAGE),
     "lerobot video": lambda root: lerobot.write_lerobot(root, {lerobot.VIDEO: [FRAMES] * 2}, [["Stack."]] * 2),
     "lerobot image": lambda root: lerobot.write_lerobot(root, {lerobot.IMAGE: [FRAMES] * 2}, [["Stack."]] * 2),
+    "lerobot v2 video": lambda root: lerobot.write_lerobot_v2(root, {lerobot.VIDEO: [FRAMES] * 2}, [["Stack."]] * 2),
+    "lerobot v2 image": lambda root: lerobot.write_lerobot_v2(root, {lerobot.IMAGE: [FRAMES] * 2}, [["Stack."]] * 2),
     "frames": write_frames,
+    "pairs folder": write_pairs,
+    "pairs parquet": lambda root: pair_table().to_parquet(root / "train.parquet"),
+    "pairs arrow": lambda root: pair_table().save_to_disk(root),
 }
 
 
@@ -94,7 +113,7 @@ class Template:
         """Reads everything, as a build would; returns the number of frames read."""
         frames = 0
         try:
-            source = open_source(self.root, SourceOptions(), self.name.split()[0])
+            source = open_source(self.root, SourceOptions(horizon=1), self.name.split()[0])
             for error in source.bad:
                 assert "\n" not in str(error)
             for episode in source.episodes:

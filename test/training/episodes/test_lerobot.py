@@ -129,7 +129,7 @@ def change_info(root, **values):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"codebase_version": "v2.1"}, r"LeRobot version 'v2\.1'; this reader knows v3\.0"),
+        ({"codebase_version": "v1.6"}, r"LeRobot version 'v1\.6'; this reader knows v2\.0, v2\.1 and v3\.0"),
         ({"codebase_version": None}, "LeRobot version None"),
         ({"fps": 0}, "fps is 0"),
         ({"fps": "10"}, "fps is '10'"),
@@ -215,7 +215,7 @@ def test_damaged_videos_are_named(root, damage, reason):
 
 def test_a_video_that_ends_early_is_named(root):
     change_row(root, 2, length=40)
-    with pytest.raises(EpisodeError, match=r"file-000\.mp4: no frame at 2\.000 s"):
+    with pytest.raises(EpisodeError, match=r"file-000\.mp4: no frame at 2\.100 s"):
         shown(open_camera(root)[2])
 
 

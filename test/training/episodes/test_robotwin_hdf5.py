@@ -6,7 +6,7 @@ import cv2
 import h5py
 import numpy as np
 import pytest
-from episode_files.robotwin_hdf5 import write_jpegs, write_robotwin2, write_xpolicylab
+from episode_files.robotwin_hdf5 import marked_standard, write_jpegs, write_robotwin2, write_xpolicylab
 from robotwin_files import identify, picture
 
 from training.episodes import EpisodeError, SourceOptions, detect_format, open_source
@@ -64,6 +64,34 @@ def test_a_red_block_is_red_and_looks_blue_to_viewers(layout, tmp_path):
         viewer = cv2.cvtColor(cv2.imdecode(np.frombuffer(file[dataset][0], np.uint8), 1), cv2.COLOR_BGR2RGB)
     assert viewer[16, 16, 2] > 200 > 20 > viewer[16, 16, 0]
     np.testing.assert_allclose(open_source(tmp_path).episodes[0].frames[1], red, atol=4)
+
+
+def store_two(file, name, jpegs):
+    """Puts JPEG files in place of an episode's frames of the head camera."""
+    dataset = "observation/head_camera/rgb" if name == "robotwin2" else "vision/cam_head/colors"
+    with h5py.File(file, "r+") as root:
+        del root[dataset]
+        root.create_dataset(dataset, data=jpegs, dtype=f"S{max(map(len, jpegs))}")
+
+
+def test_standard_pictures_say_so_and_stay_as_they_are(layout, tmp_path):
+    name, files, _ = layout
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[:, :, 0] = 220
+    store_two(files[0], name, [marked_standard(red), cv2.imencode(".jpg", red)[1].tobytes()])
+    for order in ("bgr", "rgb"):
+        first, second = (frame for _, frame in one(tmp_path, channel_order=order).read([0, 1]))
+        np.testing.assert_allclose(first, red, atol=4)
+        np.testing.assert_allclose(second if order == "bgr" else second[:, :, ::-1], red, atol=4)
+
+
+def test_the_user_says_that_unmarked_pictures_are_standard(layout, tmp_path):
+    name, files, _ = layout
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[:, :, 0] = 220
+    jpeg = cv2.imencode(".jpg", red[:, :, ::-1])[1].tobytes()
+    store_two(files[0], name, [jpeg, jpeg])
+    np.testing.assert_allclose(one(tmp_path, channel_order="rgb").frames[1], red, atol=4)
 
 
 def test_chosen_frames_and_other_cameras(layout, tmp_path):

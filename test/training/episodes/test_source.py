@@ -2,6 +2,8 @@
 
 import pickle
 
+import cv2
+import h5py
 import pytest
 from episode_files.lerobot import VIDEO, write_lerobot
 from episode_files.robotwin_hdf5 import write_robotwin2, write_xpolicylab
@@ -45,6 +47,40 @@ def test_an_instruction_among_the_options_wins_in_every_format(tmp_path):
         assert (episode.seen, episode.unseen) == (("Do it.",), ())
 
 
+def test_instructions_of_single_tasks(tmp_path):
+    for task in ("pour", "stack", "wipe"):
+        write_episode(tmp_path, task, 0, 2)
+    options = SourceOptions(instruction="Do it.", task_instructions=(("pour", "Pour."), ("wipe", "Wipe.")))
+    episodes = open_source(tmp_path, options).episodes
+    assert [(each.task, each.seen) for each in episodes] == [
+        ("pour", ("Pour.",)),
+        ("stack", ("Do it.",)),
+        ("wipe", ("Wipe.",)),
+    ]
+
+
+def test_missing_instructions_name_the_option(tmp_path):
+    images = {"head_camera": [picture(0, 0)] * 2}
+    write_episode(tmp_path / "robotwin1", TASK, 0, 2)
+    file = write_robotwin2(tmp_path / "robotwin2", TASK, 0, images)
+    (file.parent.parent / "instructions" / "episode0.json").unlink()
+    file = write_xpolicylab(tmp_path / "robotwin", TASK, 0, images, variant="downloaded")
+    with h5py.File(file, "r+") as root:
+        del root["instructions"]
+    write_lerobot(tmp_path / "lerobot", {VIDEO: [images["head_camera"]]}, [[]])
+    write_frames(tmp_path / "frames" / TASK)
+    for name in ("robotwin1", "robotwin2", "robotwin", "lerobot", "frames"):
+        (error,) = open_source(tmp_path / name).bad
+        assert "no instructions" in error.reason
+        assert "--instruction" in error.reason
+
+
+def write_frames(folder):
+    folder.mkdir(parents=True)
+    for index in range(2):
+        cv2.imwrite(str(folder / f"episode0_frame{index}.jpg"), picture(0, index))
+
+
 def test_an_error_says_which_episode_and_survives_another_process():
     error = EpisodeError("folder/7.pkl", "it is\nbroken").of(TASK, 3)
     for same in (error, pickle.loads(pickle.dumps(error))):
@@ -66,6 +102,9 @@ def test_names_of_tasks_cannot_become_other_paths(tmp_path, name):
         ({"fps": float("nan")}, "rate"),
         ({"max_gap": 0}, "gap"),
         ({"instruction": "  "}, "instruction is empty"),
+        ({"task_instructions": (("stack", " "),)}, "instruction is empty"),
+        ({"channel_order": "grb"}, "channel order must be one of bgr, rgb"),
+        ({"horizon": 0}, "horizon"),
     ],
 )
 def test_options_without_meaning_are_refused(options, reason):
