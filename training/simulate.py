@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from framepred_ros.tables import print_tables
 from training.simulation.instructions import SEEN
+from training.simulation.table import TASK_NAME as TABLE_SCENES
 
 TASK_NAMES = tuple(SEEN)
 
@@ -17,11 +18,21 @@ TASK_NAMES = tuple(SEEN)
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.simulate", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the episodes (RoboTwin 1.0 layout)")
-    parser.add_argument("--tasks", nargs="+", default=list(TASK_NAMES), choices=TASK_NAMES)
-    parser.add_argument("--episodes", type=int, default=100, help="successful episodes per task (paper: 100)")
+    parser.add_argument("--tasks", nargs="+", default=list(TASK_NAMES), choices=(*TASK_NAMES, TABLE_SCENES))
+    parser.add_argument(
+        "--episodes",
+        type=int,
+        default=100,
+        help=f"successful episodes per task (paper: 100); {TABLE_SCENES}: scenes, each with 4 to 9 episodes",
+    )
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--randomize", action="store_true", help="also vary light, colours and camera pose")
+    parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help=f"{TABLE_SCENES}: also give the instructions that training never does, for a test set",
+    )
     parser.add_argument(
         "--remove-block-at",
         type=float,
@@ -31,6 +42,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.remove_block_at is not None and not 0 <= arguments.remove_block_at <= 1:
         parser.error(f"--remove-block-at must lie between 0 and 1, not {arguments.remove_block_at}")
+    if arguments.tasks != [TABLE_SCENES] and arguments.held_out:
+        parser.error(f"--held-out goes with {TABLE_SCENES} alone")
+    if TABLE_SCENES in arguments.tasks and arguments.remove_block_at is not None:
+        parser.error(f"--remove-block-at is for the tasks {', '.join(TASK_NAMES)}")
     return arguments
 
 
@@ -46,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         def on_episode(task: str, seed: int, record) -> None:
             nonlocal frames
             if record is None:
-                bar.write(f"{task}: seed {seed} failed its success check, skipped")
+                bar.write(f"{task}: seed {seed} failed, skipped")
                 return
             frames += record.frames
             bar.update()
@@ -62,6 +77,7 @@ def main(argv: list[str] | None = None) -> int:
                 arguments.randomize,
                 on_episode,
                 arguments.remove_block_at,
+                arguments.held_out,
             )
         except (ValueError, RuntimeError) as error:
             print(f"training.simulate: {error}", file=sys.stderr)

@@ -9,21 +9,25 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 from framepred_ros.files import write_text
 from training.simulation.episode_writer import EpisodeRecord, simulate_episode, task_folder
 from training.simulation.instructions import task_instructions
+from training.simulation.table import TASK_NAME as TABLE_SCENES
+from training.simulation.table.numbering import finished_scenes, number_episodes
+from training.simulation.table.scene_writer import SceneSummary, simulate_scene
 
 MAX_FAILURES_IN_A_ROW = 50
 
 
 @dataclass
 class TaskProgress:
-    """Episodes of one task so far: records by seed, and seeds that failed."""
+    """Episodes (or scenes) of one task so far: records by seed, and seeds that failed."""
 
-    records: dict[int, EpisodeRecord] = field(default_factory=dict)
+    records: dict[int, EpisodeRecord | SceneSummary] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
 
 
@@ -34,13 +38,15 @@ def run_campaign(
     first_seed: int,
     workers: int,
     randomize: bool,
-    on_episode: Callable[[str, int, EpisodeRecord | None], None],
+    on_episode: Callable[[str, int, EpisodeRecord | SceneSummary | None], None],
     remove_block_at: float | None = None,
+    held_out: bool = False,
 ) -> dict[str, TaskProgress]:
     """Simulate until every task has `episodes` successful episodes under `root`.
 
-    `on_episode(task, seed, record)` is called after each seed, with None for a failed one. `randomize` and
-    `remove_block_at` are those of `simulate_episode`.
+    For `table_scenes`, `episodes` counts scenes, each of which gives several episodes. `on_episode(task, seed, record)`
+    is called after each seed, with None for a failed one. `randomize` and `remove_block_at` are those of
+    `simulate_episode`, `held_out` is that of `simulate_scene`.
 
     Raises:
         RuntimeError: a task fails `MAX_FAILURES_IN_A_ROW` seeds in a row.
@@ -49,9 +55,12 @@ def run_campaign(
     options = {"randomize": randomize}
     if remove_block_at is not None:
         options["remove_block_at"] = remove_block_at
+    if held_out:
+        options["held_out"] = True
     for task in tasks:
         _check_options(task_folder(root, task), {"first_seed": first_seed, **options})
-        _write_json(root / "instructions" / f"{task}.json", task_instructions(task))
+        if task != TABLE_SCENES:  # whose episodes bring their own
+            _write_json(root / "instructions" / f"{task}.json", task_instructions(task))
     # A fresh interpreter per worker: OpenGL contexts do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         progress = {task: _load_progress(task_folder(root, task)) for task in tasks}
@@ -64,6 +73,8 @@ def run_campaign(
             future = next(as_completed(running))
             task, seed = running.pop(future)
             record = future.result()
+            if isinstance(record, SceneSummary) and not record.episodes:
+                record = None
             _note(task_folder(root, task), progress[task], seed, record)
             on_episode(task, seed, record)
     for task in tasks:
@@ -95,7 +106,8 @@ def _submit(
         if _failures_in_a_row(progress, seed) >= MAX_FAILURES_IN_A_ROW:
             raise RuntimeError(f"{task}: {MAX_FAILURES_IN_A_ROW} seeds in a row failed before seed {seed}")
         folder = task_folder(root, task) / f"seed{seed}"
-        running[pool.submit(simulate_episode, task, seed, folder, **options)] = (task, seed)
+        work = partial(simulate_scene, seed) if task == TABLE_SCENES else partial(simulate_episode, task, seed)
+        running[pool.submit(work, folder, **options)] = (task, seed)
         mine.add(seed)
 
 
@@ -111,7 +123,10 @@ def _load_progress(folder: Path) -> TaskProgress:
     journal = folder / "seeds.json"
     if journal.exists():
         progress.failed = set(json.loads(journal.read_text())["failed"])
-    progress.records = {record.seed: record for _, record in _finished_episodes(folder)}
+    if folder == task_folder(folder.parent, TABLE_SCENES):
+        progress.records = finished_scenes(folder)
+    else:
+        progress.records = {record.seed: record for _, record in _finished_episodes(folder)}
     return progress
 
 
@@ -131,6 +146,8 @@ def _note(folder: Path, progress: TaskProgress, seed: int, record: EpisodeRecord
 
 def _number(folder: Path) -> None:
     """Name the episode folders `episode{i}` in the order of their seeds and write RoboTwin's `scene_info.json`."""
+    if folder == task_folder(folder.parent, TABLE_SCENES):
+        return _write_json(folder / "scene_info.json", number_episodes(folder))
     scene_info = {}
     for number, (source, record) in enumerate(sorted(_finished_episodes(folder), key=lambda each: each[1].seed)):
         target = folder / f"episode{number}"

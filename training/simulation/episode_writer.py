@@ -14,6 +14,7 @@ from training.simulation import robot_model
 from training.simulation.camera import HeadCamera, calibration
 from training.simulation.instructions import phrasings
 from training.simulation.kinematics import UnreachableError
+from training.simulation.poses import Pose
 from training.simulation.removal import TapedWorld, replay_without
 from training.simulation.scene import Appearance, SceneSpec, random_appearance
 from training.simulation.tasks import TASKS
@@ -97,12 +98,8 @@ class _Recorder:
         if self._camera is None:
             self._camera = HeadCamera(world.model)
         camera = {**calibration(world.data), "rgb": self._camera.frame(world.data)}
-        frame = {
-            "observation": {"head_camera": camera},
-            "pointcloud": [],
-            "joint_action": _joint_action(world),
-            "endpose": _endpose(world),
-        }
+        flanges = {side: world.flange(side) for side in robot_model.SIDES}
+        frame = robotwin_frame(camera, world.joint_targets, world.gripper_targets, flanges)
         with open(self._folder / f"{self.frames}.pkl", "wb") as file:
             pickle.dump(frame, file, protocol=4)
         self.frames += 1
@@ -112,17 +109,25 @@ class _Recorder:
             self._camera.close()
 
 
-def _joint_action(world: World) -> np.ndarray:
-    """float64 (14,): per arm six drive targets (radians) and the gripper opening (metres)."""
-    return np.concatenate([[*world.joint_targets[s], world.gripper_targets[s]] for s in robot_model.SIDES])
+def robotwin_frame(
+    camera: dict[str, np.ndarray],
+    joint_targets: dict[str, np.ndarray],
+    gripper_targets: dict[str, float],
+    flanges: dict[str, Pose],
+) -> dict:
+    """What RoboTwin 1.0 pickles per frame, for the head camera's picture and matrices `camera`.
 
-
-def _endpose(world: World) -> np.ndarray:
-    """float64 (14,): per arm x, y, z (metres), roll, pitch, yaw (radians) and the gripper opening (metres)."""
-    parts = []
+    `joint_action`, float64 (14,): per arm six drive targets (radians) and the gripper opening (metres). `endpose`,
+    float64 (14,): per arm x, y, z (metres), roll, pitch, yaw (radians) and the gripper opening (metres).
+    """
+    actions, poses = [], []
     for side in robot_model.SIDES:
-        pose = world.flange(side)
-        parts.append(
-            [*pose.position, *pose.rotation.as_euler("xyz", suppress_warnings=True), world.gripper_targets[side]]
-        )
-    return np.concatenate(parts)
+        actions.append([*joint_targets[side], gripper_targets[side]])
+        angles = flanges[side].rotation.as_euler("xyz", suppress_warnings=True)
+        poses.append([*flanges[side].position, *angles, gripper_targets[side]])
+    return {
+        "observation": {"head_camera": camera},
+        "pointcloud": [],
+        "joint_action": np.concatenate(actions),
+        "endpose": np.concatenate(poses),
+    }

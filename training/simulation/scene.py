@@ -74,6 +74,7 @@ class SceneSpec:
     fixed_xml: str = ""
     materials_xml: str = ""
     appearance: Appearance = field(default_factory=Appearance)
+    plain_geometry: bool = False  # coarser round shapes and no floor, which the camera does not see: renders faster
 
 
 def _vector(values: Sequence[float]) -> str:
@@ -128,6 +129,9 @@ def _assets_xml(look: Appearance) -> str:
     )
 
 
+GROUND_XML = '<geom name="ground" type="plane" size="4 4 0.1" material="floor"/>'
+
+
 def scene_xml(spec: SceneSpec) -> str:
     """The scene as MJCF. Every free object gets one inactive weld to each arm's flange, for grasping."""
     look = spec.appearance
@@ -148,7 +152,8 @@ def scene_xml(spec: SceneSpec) -> str:
   <compiler angle="radian" autolimits="true"/>
   <visual>
     <global offwidth="{CAMERA_WIDTH}" offheight="{CAMERA_HEIGHT}"/>
-    <quality shadowsize="512" offsamples="4" numslices="16" numstacks="6"/>
+    <quality shadowsize="512" offsamples="4" numslices="{8 if spec.plain_geometry else 16}"
+             numstacks="{4 if spec.plain_geometry else 6}"/>
     <map znear="0.03" zfar="20"/>
     <headlight ambient="{_vector([look.ambient] * 3)}" diffuse="0.08 0.08 0.08" specular="0 0 0"/>
   </visual>
@@ -158,7 +163,7 @@ def scene_xml(spec: SceneSpec) -> str:
   <asset>{_assets_xml(look)}{spec.materials_xml}</asset>
   <worldbody>
     {_lights_xml(look)}{_camera_xml(look)}
-    <geom name="ground" type="plane" size="4 4 0.1" material="floor"/>
+    {"" if spec.plain_geometry else GROUND_XML}
     <geom name="wall" type="box" size="3 0.05 1.5" pos="0 0.45 1.5" material="wall" contype="0" conaffinity="0"/>
     <geom name="table" type="box" size="0.6 0.35 0.025" pos="0 0 {TABLE_TOP - 0.025}" material="table"
           friction="0.8 0.02 0.001"/>

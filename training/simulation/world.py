@@ -29,6 +29,10 @@ class World:
     constant spacing of 0.06 s. (RoboTwin restarts its count at each motion and so stores near-duplicates at the joins.)
     """
 
+    gripper_steps = GRIPPER_STEPS
+    touch_steps = 0  # simulation steps that closing fingers get to arrive before their touch is judged
+    knot_spacing = 10  # simulation steps from one inverse kinematics solution to the next along a straight path
+
     def __init__(self, spec: SceneSpec, on_frame: Callable[["World"], None], gripper_opening: float = 0.0) -> None:
         self.model = build_model(spec)
         self.data = mujoco.MjData(self.model)
@@ -94,7 +98,7 @@ class World:
         Raises UnreachableError before anything moves.
         """
         steps = max(SAVE_FREQUENCY, round(seconds / STEP))
-        knots = np.linspace(0.0, 1.0, max(2, steps // 10))
+        knots = np.linspace(0.0, 1.0, max(2, steps // self.knot_spacing))
         paths = {side: self._joint_path(side, target, knots) for side, target in targets.items()}
         for k in range(1, steps + 1):
             progress = _smooth(k / steps)
@@ -113,7 +117,7 @@ class World:
         return np.array(path)
 
     def grip(self, openings: dict[str, float], holds: dict[str, str] | None = None) -> None:
-        """Move fingers to `openings` (metres per finger) in half of `GRIPPER_STEPS`, then wait for the other half.
+        """Move fingers to `openings` (metres per finger) in half of `gripper_steps`, then wait for the other half.
 
         `holds` names the object that an arm takes; it is welded to the flange once both pads touch it. An arm that
         opens lets go at once. Raises GraspError when an object to be taken is not between the fingers.
@@ -122,14 +126,15 @@ class World:
             if opening > self.gripper_targets[side]:
                 self._release(side)
         starts = {side: self.gripper_targets[side] for side in openings}
-        moving = GRIPPER_STEPS // 2
+        moving = self.gripper_steps // 2
         for k in range(1, moving + 1):
             for side, opening in openings.items():
                 self.gripper_targets[side] = starts[side] + (opening - starts[side]) * k / moving
             self.step()
+        self.hold(self.touch_steps)
         for side, name in (holds or {}).items():
             self._grasp(side, name)
-        self.hold(GRIPPER_STEPS - moving)
+        self.hold(self.gripper_steps - moving - self.touch_steps)
 
     def _pad_touches(self, pad: str, body_name: str) -> bool:
         pad_id, body_id = self.model.geom(pad).id, self.model.body(body_name).id
