@@ -79,8 +79,9 @@ def collect(
     tasks: set[str] = set()
     for index, source in enumerate(sources):
         for episode in source.episodes:
-            number = episode.number + (index * NUMBERS_PER_SOURCE if episode.task in tasks else 0)
-            episodes.append(replace(episode, number=number))
+            offset = index * NUMBERS_PER_SOURCE if episode.task in tasks else 0
+            number, scene = episode.number + offset, episode.scene and episode.scene.renumbered(offset)
+            episodes.append(replace(episode, number=number, scene=scene))
             origins[episode.task, number] = (index, episode.number)
         tasks.update(episode.task for episode in source.episodes)
     marked = frozenset(index for index, path in enumerate(resolved) if path in only)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from training.dataset.options import DatasetOptions
+from training.episodes.scene import Scene, parse_scene
 
 FORMAT_VERSION = 2
 MANIFEST_NAME = "manifest.json"
@@ -61,6 +62,7 @@ class EpisodeRecord:
         seen, unseen: its phrasings.
         source: index of its source.
         number_in_source: its number there; differs from `number` where an earlier source has the same task.
+        scene: what is known of its scene; None where its source says nothing.
     """
 
     task: str
@@ -73,6 +75,7 @@ class EpisodeRecord:
     unseen: tuple[str, ...]
     source: int = 0
     number_in_source: int | None = None
+    scene: Scene | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class DatasetManifest(DatasetOptions):
         phrasings: per task all seen and unseen ones.
         episodes: ordered by task and number.
         skipped: episodes too short for a pair.
+        held_out: episodes left out because they show what is kept for tests, in scenes for training.
         bad: episodes that could not be read.
         embedded: forms in which the rows are also stored with their pictures: "parquet", "arrow".
     """
@@ -108,6 +112,7 @@ class DatasetManifest(DatasetOptions):
     phrasings: dict[str, dict[str, list[str]]]
     episodes: tuple[EpisodeRecord, ...]
     skipped: tuple[dict[str, Any], ...] = ()
+    held_out: tuple[dict[str, Any], ...] = ()
     bad: tuple[BadEpisode, ...] = ()
     embedded: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
@@ -128,14 +133,17 @@ class DatasetManifest(DatasetOptions):
         version = fields["format_version"]
         if version != FORMAT_VERSION:
             raise ValueError(f"format version {version}, but this program reads version {FORMAT_VERSION}")
-        fields["episodes"] = tuple(
-            EpisodeRecord(**{**record, "seen": tuple(record["seen"]), "unseen": tuple(record["unseen"])})
-            for record in fields["episodes"]
-        )
+        fields["episodes"] = tuple(_episode_record(record) for record in fields["episodes"])
         fields["bad"] = tuple(BadEpisode(**record) for record in fields["bad"])
-        for name in ("source", "image_size", "skipped", "embedded"):
-            fields[name] = tuple(fields[name])
+        for name in ("source", "image_size", "skipped", "held_out", "embedded"):
+            fields[name] = tuple(fields.get(name, ()))
         return cls(**fields)
+
+
+def _episode_record(fields: dict[str, Any]) -> EpisodeRecord:
+    scene = fields.get("scene")
+    lists = {name: tuple(fields[name]) for name in ("seen", "unseen")}
+    return EpisodeRecord(**{**fields, **lists, "scene": None if scene is None else parse_scene(scene)})
 
 
 def load_manifest(folder: str | Path) -> DatasetManifest:

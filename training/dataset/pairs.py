@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 EpisodeKey = tuple[str, int]  # task, number
+SplitUnit = tuple[str, int | str]  # task, and what is assigned to one split as a whole: an episode, or a scene
 
 DRAW_LIMIT = 2**64  # draws are below
 _BUCKET_BITS = 16
@@ -38,8 +39,13 @@ def used_frames(starts: Iterable[int], horizon: int, frame_count: int) -> list[i
     return sorted({*starts, *(future_frame(start, horizon, frame_count) for start in starts)})
 
 
-def split_episodes(episodes: Iterable[EpisodeKey], test_fraction: float, seed: int) -> dict[EpisodeKey, str]:
-    """Assigns every episode to "train" or "test", in the same proportion within each task.
+def split_unit(task: str, number: int, scene: int | None) -> SplitUnit:
+    """What an episode is split with: its scene if that is known, as its twins and branches share frames with it."""
+    return task, number if scene is None else f"scene {scene}"
+
+
+def split_episodes(episodes: Iterable[SplitUnit], test_fraction: float, seed: int) -> dict[SplitUnit, str]:
+    """Assigns every episode, or scene, to "train" or "test", in the same proportion within each task.
 
     Whole episodes are split, because neighbouring frames are near-duplicates and a split by pair would leak. A task
     with two episodes or more has at least one on either side, unless the fraction is 0 or 1.

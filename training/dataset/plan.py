@@ -28,7 +28,9 @@ def episode_key(episode: Episode | EpisodeRecord | StoredEpisode) -> EpisodeKey:
 def episode_size(episode: Episode | EpisodeRecord) -> EpisodeSize:
     """What the selection of pairs needs to know of an episode."""
     frames = episode.frames if isinstance(episode, EpisodeRecord) else len(episode)
-    return EpisodeSize(episode.task, episode.number, frames)
+    scene = episode.scene
+    number, held_out = (None, False) if scene is None else (scene.number, scene.held_out)
+    return EpisodeSize(episode.task, episode.number, frames, scene=number, held_out=held_out)
 
 
 class DatasetPlan:
@@ -100,6 +102,11 @@ class DatasetPlan:
             phrasings=_all_phrasings(episodes),
             episodes=records,
             skipped=tuple({"task": e.task, "number": e.number, "frames": len(e)} for e in self.skipped),
+            held_out=tuple(
+                {"task": e.task, "number": e.number}
+                for e in self.readable(bad)
+                if selection.leaves_out(episode_key(e))
+            ),
             bad=tuple(sorted({*self.collection.bad, *bad.values()}, key=lambda record: (record.source, record.file))),
             embedded=tuple(sorted(set(embedded))),
         )
@@ -125,6 +132,7 @@ class DatasetPlan:
             unseen=episode.unseen,
             source=source,
             number_in_source=number,
+            scene=episode.scene,
         )
 
     def _counts(self, records: tuple[EpisodeRecord, ...], selection: Selection) -> dict[str, dict[str, Any]]:

@@ -44,6 +44,9 @@ def counts_table(manifest: DatasetManifest) -> Table:
 
 
 def _warnings(manifest: DatasetManifest) -> Iterator[str]:
+    if manifest.held_out:
+        count = len(manifest.held_out)
+        yield f"{count} episodes left out: what they show is kept for tests, but their scenes are for training"
     if manifest.skipped:
         first = manifest.skipped[0]
         shortest = f"(first: {first['task']} episode {first['number']} with {first['frames']})"

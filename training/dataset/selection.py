@@ -7,16 +7,31 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from training.dataset.options import DatasetOptions
-from training.dataset.pairs import DRAW_LIMIT, draw, limit_for, pair_starts, split_episodes, used_frames
+from training.dataset.pairs import (
+    DRAW_LIMIT,
+    EpisodeKey,
+    draw,
+    limit_for,
+    pair_starts,
+    split_episodes,
+    split_unit,
+    used_frames,
+)
 
 
 class EpisodeSize(NamedTuple):
-    """What the selection needs to know of an episode: name, number of frames, and whether it must be for training."""
+    """What the selection needs to know of an episode.
+
+    Name, number of frames, whether it must be for training, the number of its scene where known, and whether it shows
+    something that is kept for tests.
+    """
 
     task: str
     number: int
     frames: int
     train_only: bool = False
+    scene: int | None = None
+    held_out: bool = False
 
 
 Pair = tuple[str, int, int]  # task, episode, current frame
@@ -28,11 +43,20 @@ class Selection:
     def __init__(self, episodes: Iterable[EpisodeSize], options: DatasetOptions):
         """Goes over all pairs once or more, as the options need; touches no file."""
         self._options, self._episodes = options, tuple(episodes)
-        self._train_only = {(episode.task, episode.number) for episode in self._episodes if episode.train_only}
-        keys = [(episode.task, episode.number) for episode in self._episodes if not episode.train_only]
-        self._split_of_episode = split_episodes(keys, options.test_fraction, options.seed)
         self._kept_limit = self._test_limit = DRAW_LIMIT
         self._train_limits: dict[str, int] = {}
+        self._train_only = {(episode.task, episode.number) for episode in self._episodes if episode.train_only}
+        units = {
+            (each.task, each.number): split_unit(each.task, each.number, each.scene)
+            for each in self._episodes
+            if not each.train_only
+        }
+        split_of_unit = split_episodes(dict.fromkeys(units.values()), options.test_fraction, options.seed)
+        self._split_of_episode = {key: split_of_unit[unit] for key, unit in units.items()}
+        # What is kept for tests is not trained on: in a scene for training it is left out.
+        held_out = {(each.task, each.number) for each in self._episodes if each.held_out}
+        self._test_only = held_out - self._train_only if options.split_by == "pair" else frozenset()
+        self._left_out = {key for key in held_out if self._split((*key, 0)) == "train"}
         if options.max_pairs is not None:
             self._kept_limit = self._limit("kept", self._pairs, options.max_pairs)
         if options.split_by == "pair":
@@ -52,6 +76,10 @@ class Selection:
                 chosen.setdefault(split, []).append(pair[2])
         return chosen
 
+    def leaves_out(self, key: EpisodeKey) -> bool:
+        """Whether the episode is left out because it shows what is kept for tests, in a scene for training."""
+        return key in self._left_out
+
     def frames(self, episode: EpisodeSize) -> list[int]:
         """Indices of the episode's frames that occur in a chosen pair, ascending."""
         chosen = [start for starts in self.pairs(episode).values() for start in starts]
@@ -62,11 +90,13 @@ class Selection:
             yield from self._pairs_of(episode)
 
     def _splittable_pairs(self) -> Iterator[Pair]:
-        return (pair for pair in self._pairs() if pair[:2] not in self._train_only)
+        return (pair for pair in self._pairs() if pair[:2] not in self._train_only | self._test_only)
 
     def _pairs_of(self, episode: EpisodeSize) -> Iterator[Pair]:
-        """The episode's pairs, without those beyond `max_pairs`."""
+        """The episode's pairs, without those beyond `max_pairs`; none of an episode that is left out."""
         options = self._options
+        if (episode.task, episode.number) in self._left_out:
+            return
         for start in pair_starts(episode.frames, options.horizon, options.stride, options.tail):
             pair = (episode.task, episode.number, start)
             if self._below("kept", self._kept_limit, pair):
@@ -75,6 +105,8 @@ class Selection:
     def _split(self, pair: Pair) -> str:
         if pair[:2] in self._train_only:
             return "train"
+        if pair[:2] in self._test_only:
+            return "test"
         if self._options.split_by == "episode":
             return self._split_of_episode[pair[:2]]
         return "test" if self._below("test", self._test_limit, pair) else "train"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from training.episodes.scene import Scene
+
 _TASK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -79,6 +81,7 @@ class Episode:
         seen: phrasings of the instruction that training may use, at least one.
         unseen: phrasings reserved for testing; may be empty.
         path: the folder or file that it was read from, for messages.
+        scene: what is known of its scene, None where the source says nothing.
 
     Raises:
         EpisodeError: the task's name is not one.
@@ -91,6 +94,7 @@ class Episode:
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
     path: Path
+    scene: Scene | None = None
 
     def __post_init__(self) -> None:
         if not _TASK_NAME.fullmatch(self.task):

@@ -1,7 +1,7 @@
 """RoboTwin 1.0 and its early version: one pickle per frame.
 
     EPISODES/{task}_{camera type}_pkl/episode{i}/{j}.pkl     RoboTwin 1.0; the early version has {task}_pkl
-    EPISODES/{task}_{camera type}_pkl/scene_info.json        per episode; may hold its own instructions
+    EPISODES/{task}_{camera type}_pkl/scene_info.json        per episode; may hold its own instructions and its scene
     EPISODES/instructions/{task}.json                        {"instructions": [...], "unseen": [...]} per task
 
 Upstream: RoboTwin-Platform/RoboTwin, branch RoboTwin-1.0: envs/base_task.py (`_take_picture`), envs/utils/save_file.py.
@@ -27,6 +27,7 @@ from training.episodes.files import absolute, numbered, read_json, reading, requ
 from training.episodes.instructions import Phrasings, phrasings
 from training.episodes.reader import Listing, Reader, SourceOptions, attempt
 from training.episodes.robotwin_clock import STEP_DURATION
+from training.episodes.scene import Scene, parse_scene
 
 DEFAULT_CAMERA = "head_camera"
 
@@ -123,7 +124,8 @@ def _open_episode(
     count = require_contiguous(numbered(folder, _FRAME_FILE), folder, "{}.pkl")
     frames = PickledFrames(folder, count, options.camera or DEFAULT_CAMERA)
     seen, unseen = options.phrasings or instructions.of_episode(number)
-    return Episode(task, number, frames, STEP_DURATION, seen, unseen, folder)
+    scene = instructions.scene_of_episode(number)
+    return Episode(task, number, frames, STEP_DURATION, seen, unseen, folder, scene)
 
 
 class _TaskInstructions:
@@ -150,6 +152,16 @@ class _TaskInstructions:
         if not isinstance(own, dict):
             raise EpisodeError(self._scene_file, f"the instructions of episode {number} are not an object")
         return phrasings(own, self._scene_file)
+
+    def scene_of_episode(self, number: int) -> Scene | None:
+        """What scene_info.json says of an episode's scene. Raises EpisodeError if that is malformed."""
+        info = self._scenes.get(str(number))
+        if not isinstance(info, dict) or info.get("scene") is None:
+            return None
+        try:
+            return parse_scene(info["scene"])
+        except ValueError as error:
+            raise EpisodeError(self._scene_file, f"episode {number}: {error}") from None
 
 
 def _camera_image(frame: Any, camera: str) -> np.ndarray:
