@@ -113,7 +113,7 @@ class FramePredictor:
     def predict_batch(
         self,
         images: Sequence[np.ndarray],
-        instructions: Sequence[str],
+        instructions: Sequence[str | None],
         steps: int | None = None,
         seed: int | None = None,
     ) -> list[np.ndarray]:
@@ -121,7 +121,8 @@ class FramePredictor:
 
         Args:
             images: uint8 RGB (H, W, 3) each; sizes may differ.
-            instructions: one per image.
+            instructions: one per image; None predicts without words, as the model learned it from pairs whose
+                instruction was dropped.
             steps, seed: as in `predict`; every frame starts from the same noise.
 
         Raises:
@@ -132,11 +133,13 @@ class FramePredictor:
             raise ValueError(f"{len(images)} images but {len(instructions)} instructions")
         for image, instruction in zip(images, instructions, strict=True):
             check_image(image)
-            check_instruction(instruction)
+            if instruction is not None:
+                check_instruction(instruction)
         if not images:
             return []
         with self._lock, torch.inference_mode():
-            current, predicted = self.sampler.sample(self._pixels(images), instructions, steps, seed or 0)
+            words = [text or "" for text in instructions]
+            current, predicted = self.sampler.sample(self._pixels(images), words, steps, seed or 0)
             return self._render(images, current, predicted)
 
     def reconstruct(self, image: np.ndarray) -> np.ndarray:
