@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from training.dataset.pairs import draw
 from training.evaluation.journal import Journal
 from training.evaluation.measure import MeasureOptions, Process, in_journal
 from training.evaluation.pair_data import read_frame
@@ -15,7 +16,6 @@ from training.evaluation.predictors.base import Pair, Predictor
 from training.evaluation.scores import check_picture
 from training.evaluation.words.choices import Choice
 from training.evaluation.words.distances import distances_in_pairs, distances_to_futures, moved_share
-from training.dataset.pairs import draw
 
 NONE, NONSENSE = "none", "nonsense"
 NO_WORDS = ""
