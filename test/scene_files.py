@@ -1,5 +1,8 @@
-"""Episodes in which several instructions are possible in one scene, in the layout of `training.simulate`: two squares
-on a table that are pushed, lifted or left alone. Twins start from the same frame, branches from one of another episode."""
+"""Episodes in which several instructions are possible in one scene, in the layout of `training.simulate`.
+
+Two squares on a table are pushed, lifted or left alone. Twins start from the same frame, branches from one of another
+episode.
+"""
 
 from __future__ import annotations
 

@@ -76,11 +76,14 @@ def _evaluate(args: argparse.Namespace) -> None:
     from training.evaluation.processes import this_process
     from training.evaluation.run import Workplace, load_pairs, score_spec
     from training.evaluation.scores import summarize
+    from training.evaluation.words.run import measure_words, words_results
 
     pairs = load_pairs(args.dataset, args.split, args.max_pairs)
     options = MeasureOptions(args.steps, args.seed, args.batch_size, args.resolution, args.lpips)
     place = Workplace(args.out / "scores", options, args.device, this_process(args.device))
-    runs = {name: score_spec(spec, pairs, place, name) for name, spec in _specs(args).items()}
+    specs = _specs(args)
+    runs = {name: score_spec(spec, pairs, place, name) for name, spec in specs.items()}
+    words = measure_words(pairs, {name: (specs[name], runs[name][1]) for name in specs}, place, args.max_pairs)
     if place.process.number:
         return
     scores = merge(pairs.rows, {name: values for name, (values, _) in runs.items()})
@@ -88,6 +91,9 @@ def _evaluate(args: argparse.Namespace) -> None:
     results = _facts(args, pairs.manifest, getattr(predictor, "model", None))
     results["seconds_per_prediction"] = {"single": time_prediction(predictor, pairs.rows[0], options)}
     results["scores"] = summarize(scores)
+    if words:
+        results["words"] = words_results(words, pairs)
+        _draw_words(args.out, words, predictor, options)
     _write(args.out, results, scores, predictor, pairs.manifest, options)
 
 
@@ -117,6 +123,14 @@ def _facts(args: argparse.Namespace, manifest, model) -> dict[str, Any]:
         "prompts": args.prompts,
         **environment(str(model.device) if model else "cpu"),
     }
+
+
+def _draw_words(out: Path, words, predictor, options) -> None:
+    from training.evaluation.words.pictures import write_choices
+
+    if "prediction" in words.values:
+        out.mkdir(parents=True, exist_ok=True)
+        write_choices(out / "words.png", words, "prediction", predictor, options)
 
 
 def _write(out: Path, results: dict[str, Any], scores, predictor, manifest, options) -> None:

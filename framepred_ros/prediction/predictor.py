@@ -163,7 +163,7 @@ class FramePredictor:
     def predict_batch(
         self,
         images: Sequence[np.ndarray],
-        instructions: Sequence[str],
+        instructions: Sequence[str | None],
         steps: int | None = None,
         seed: int | None = None,
         *,
@@ -174,7 +174,8 @@ class FramePredictor:
 
         Args:
             images: uint8 RGB (H, W, 3) each; sizes may differ.
-            instructions: one per image.
+            instructions: one per image; None predicts without words, as the model learned it from pairs whose
+                instruction was dropped.
             steps, seed: as in `predict`; every frame starts from the same noise.
             horizons, histories: one per image, as in `predict`; the checkpoint's `horizon` and no past when None.
 
@@ -189,16 +190,16 @@ class FramePredictor:
                 raise ValueError(f"{len(images)} images but {len(given)} {name}")
         for image, instruction, horizon, history in zip(images, instructions, horizons, histories, strict=True):
             check_image(image)
-            check_instruction(instruction)
+            if instruction is not None:
+                check_instruction(instruction)
             self.info.check_horizon(horizon)
             self._check_history(history)
         if not images:
             return []
+        words = [text or "" for text in instructions]
         with self._lock, torch.inference_mode():
             past = self._past(images, histories)
-            current, predicted = self.sampler.sample(
-                self._pixels(images), instructions, steps, seed or 0, horizons, past
-            )
+            current, predicted = self.sampler.sample(self._pixels(images), words, steps, seed or 0, horizons, past)
             return self._render(images, current, predicted)
 
     def reconstruct(self, image: np.ndarray) -> np.ndarray:

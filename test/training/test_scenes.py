@@ -6,9 +6,9 @@ import pytest
 from dataset_files import build
 from scene_files import LIFT_BLUE, PUSH_LEFT, TASK, TWINS, write_scenes
 
+from training.dataset.index import DatasetManifest, load_manifest, load_split
 from training.dataset.options import DatasetOptions
 from training.dataset.selection import EpisodeSize, Selection
-from training.dataset.index import DatasetManifest, load_manifest, load_split
 from training.episodes import EpisodeError, open_source
 from training.episodes.scene import Scene, parse_scene
 

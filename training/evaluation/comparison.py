@@ -23,6 +23,9 @@ from training.evaluation.run import PairSet, Workplace, load_pairs, score_spec
 from training.evaluation.scores import PairScore, summarize
 from training.evaluation.side_by_side import write_side_by_side
 from training.evaluation.study import REFERENCE, Curve, Study
+from training.evaluation.words.pictures import write_choices
+from training.evaluation.words.run import Words, measure_words, words_results
+from training.evaluation.words.viewer import words_viewer
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Comparison:
     differences: dict[str, dict[str, Difference | None]]
     seconds: dict[str, float]
     curves: dict[str, list[CurvePoint]]
+    words: Words | None = None
 
 
 def compare(study: Study, out: Path, device: str = "auto") -> None:
@@ -50,6 +54,8 @@ def compare(study: Study, out: Path, device: str = "auto") -> None:
     place = Workplace(out / "scores", options, device, this_process(device))
     pairs = load_pairs(study.dataset, study.split, study.pairs_per_task)
     runs = {name: score_spec(spec, pairs, place, name, study.ignore_horizon) for name, spec in study.predictors.items()}
+    asked = {name: (spec, runs[name][1]) for name, spec in study.predictors.items()}
+    words = measure_words(pairs, asked, place, study.pairs_per_task)
     curves = {curve.title: _measure_curve(study, curve, place) for curve in study.curves}
     if place.process.number:
         return
@@ -59,7 +65,7 @@ def compare(study: Study, out: Path, device: str = "auto") -> None:
     seconds = {name: time_prediction(each, middle, options) for name, each in predictors.items()}
     summary = summarize(scores)
     differences = _differences(scores, [name for name in predictors if name != REFERENCE])
-    _write(out, Comparison(study, pairs, predictors, scores, summary, differences, seconds, curves))
+    _write(out, Comparison(study, pairs, predictors, scores, summary, differences, seconds, curves, words))
 
 
 def _differences(scores: Sequence[PairScore], names: Sequence[str]) -> dict[str, dict[str, Difference | None]]:
@@ -101,7 +107,13 @@ def _write(out: Path, comparison: Comparison) -> None:
     _animate(out, comparison)
     curves = [out / f"curve_{index + 1}.png" for index in range(len(study.curves))]
     figures = {"Curves": curves, "Side by side": side_by_side}
-    write_report(out, results, comparison.scores, comparison.predictors, study.featured, figures)
+    viewer = None
+    if comparison.words and study.featured in comparison.words.values:
+        options = MeasureOptions(batch_size=study.batch_size)
+        featured = comparison.predictors[study.featured]
+        write_choices(out / "words.png", comparison.words, study.featured, featured, options)
+        viewer = words_viewer(comparison.words, comparison.predictors, study.featured, options)
+    write_report(out, results, comparison.scores, comparison.predictors, study.featured, figures, viewer)
     print_tables(console_table(comparison.summary))
     print(f"Written to {out}: report.html, results.json, results.md, pairs.csv and pictures")
 
@@ -118,7 +130,7 @@ def _animate(out: Path, comparison: Comparison) -> None:
 def _results(comparison: Comparison) -> dict[str, Any]:
     study, pairs = comparison.study, comparison.pairs
     model = getattr(comparison.predictors[study.featured], "model", None)
-    return {
+    results = {
         "title": study.title,
         "dataset": dataset_facts(pairs.dataset, pairs.manifest, pairs.split),
         "split": pairs.split,
@@ -134,3 +146,6 @@ def _results(comparison: Comparison) -> dict[str, Any]:
         },
         "curves": {title: [asdict(point) for point in points] for title, points in comparison.curves.items()},
     }
+    if comparison.words:
+        results["words"] = words_results(comparison.words, pairs)
+    return results

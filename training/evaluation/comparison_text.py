@@ -11,11 +11,12 @@ from training.evaluation.report import (
     CAPTION,
     HEADLINE,
     METRICS,
-    markdown_table,
     measured_metrics,
     table_header,
     table_rows,
+    tables_text,
 )
+from training.evaluation.words.tables import words_tables
 
 TABLE_1_NOTE = (
     "Other data, so no comparison of models: the paper's numbers are from the authors' RoboTwin renderings, ours from "
@@ -67,9 +68,7 @@ CURVE_HEADER = ("curve", "value", "predictor", "pairs", "SSIM / PSNR")
 def comparison_text(results: dict[str, Any]) -> str:
     """The whole results.md."""
     parts = [f"# {results['title']}", f"{facts_text(results)} {CAPTION}"]
-    for heading, note, header, rows in tables(results):
-        parts += [f"## {heading}", *([note] if note else []), markdown_table(header, rows).rstrip()]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n" + tables_text(tables(results))
 
 
 def tables(results: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...], list[tuple[str, ...]]]]:
@@ -80,6 +79,8 @@ def tables(results: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...],
     yield heading, "", table_header(metrics[2:]), list(table_rows(summary, metrics[2:]))
     note = "Paired bootstrap over episodes, all pairs."
     yield "Gain over copying", note, DIFFERENCE_HEADER, list(difference_rows(results))
+    if "words" in results:
+        yield from words_tables(results["words"])
     if results["curves"]:
         yield "Curves", "", CURVE_HEADER, list(curve_rows(results))
     if results["table_1"]:

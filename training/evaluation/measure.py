@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -117,6 +118,27 @@ def score_rows(
         on_scored: called with a number of rows that are done, for progress.
         process: with several, each does its part of what is left, and all return all the scores from the journal.
     """
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # SciPy and OpenCV release the interpreter lock
+
+        def score(batch: Sequence[Row]) -> list[Values]:
+            return _score_batch(predictor, batch, options, pool)
+
+        return in_journal(predictor, rows, score, options, journal, on_scored, process)
+
+
+def in_journal(
+    predictor: Predictor,
+    rows: Sequence[Row],
+    score: Callable[[Sequence[Row]], list[Any]],
+    options: MeasureOptions,
+    journal: Journal | None,
+    on_scored: Callable[[int], None],
+    process: Process,
+) -> list[Any]:
+    """What `score` gives for batches of rows, in the order of all rows; for those in the journal it is not called.
+
+    The other arguments are as in `score_rows`. What is scored is JSON-like.
+    """
     done = journal.read() if journal else {}
     process.wait()  # nobody writes before all have read what is left to do
     todo = [row for row in rows if row_key(row) not in done]
@@ -124,14 +146,13 @@ def score_rows(
     share = todo[process.number :: process.count]
     if share:
         predictor.prepare(share, options.size)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # SciPy and OpenCV release the interpreter lock
-        for start in range(0, len(share), options.batch_size):
-            batch = share[start : start + options.batch_size]
-            scored = list(zip(batch, _score_batch(predictor, batch, options, pool), strict=True))
-            if journal:
-                journal.append(scored)
-            done |= {row_key(row): values for row, values in scored}
-            on_scored(len(batch))
+    for start in range(0, len(share), options.batch_size):
+        batch = share[start : start + options.batch_size]
+        scored = list(zip(batch, score(batch), strict=True))
+        if journal:
+            journal.append(scored)
+        done |= {row_key(row): values for row, values in scored}
+        on_scored(len(batch))
     process.wait()
     if process.count > 1 and journal:
         done = journal.read()

@@ -17,6 +17,8 @@ from rich.table import Table
 from framepred_ros.files import write_text
 from training.dataset.index import DatasetManifest
 from training.evaluation.scores import PairScore
+from training.evaluation.words.tables import Table as TextTable
+from training.evaluation.words.tables import words_tables
 
 METRICS = {
     "ssim": ("SSIM", 4),
@@ -103,6 +105,14 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)) + "\n"
 
 
+def tables_text(tables: Iterable[TextTable]) -> str:
+    """Tables with their headings and notes in Markdown."""
+    parts = []
+    for heading, note, header, rows in tables:
+        parts += [f"## {heading}", note, markdown_table(header, rows).rstrip() if rows else ""]
+    return "\n" + "\n\n".join(part for part in parts if part) + "\n"
+
+
 def console_table(summary: dict[str, Any]) -> Table:
     """The headline metrics for the terminal."""
     table = Table(caption=CAPTION, caption_justify="left")
@@ -126,6 +136,7 @@ def results_text(results: dict[str, Any]) -> str:
     """results.md of one evaluation."""
     dataset, hardware, summary = results["dataset"], results["hardware"], results["scores"]
     metrics = measured_metrics(summary)
+    words = tables_text(words_tables(results["words"])) if "words" in results else ""
     return f"""# {results["checkpoint"]} on the {results["split"]} split
 
 {dataset["horizon"]} steps ({dataset["horizon"] * dataset["step_duration"]:g} s) ahead, at \
@@ -136,7 +147,7 @@ def results_text(results: dict[str, Any]) -> str:
 One prediction takes {results["seconds_per_prediction"]["single"] * 1000:.0f} ms on \
 {hardware["accelerator"] or hardware["processor"]} ({hardware["cores"]} cores), \
 {results["steps"] or "the default number of"} sampling steps, seed {results["seed"]}.
-"""
+{words}"""
 
 
 def _cell(value: dict[str, float | None] | None, digits: int) -> str:

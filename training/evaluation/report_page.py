@@ -31,6 +31,7 @@ def write_report(
     predictors: Mapping[str, Predictor],
     featured: str,
     figures: Mapping[str, Sequence[Path]],
+    words: dict[str, Any] | None = None,
 ) -> None:
     """Writes `out/report.html`.
 
@@ -40,6 +41,7 @@ def write_report(
         predictors: by name; each predicts the samples once more, for the pictures.
         featured: the predictor by whose SSIM samples are worst and best.
         figures: PNG files to put in, by heading.
+        words: what the viewer of choices shows (`words.viewer.words_viewer`); None is no such viewer.
     """
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template(_TEMPLATE)
     html = page.render(
@@ -48,6 +50,7 @@ def write_report(
         caption=CAPTION,
         tables=list(tables(results)),
         figures={heading: [_inline(path, "png") for path in paths] for heading, paths in figures.items() if paths},
+        words=words,
         viewer={
             "predictors": list(predictors),
             "featured": featured,
@@ -81,8 +84,8 @@ def _sample(label: str, score: PairScore, predictors: Mapping[str, Predictor]) -
     return {
         "label": f"{row.task}, {label}: episode {row.episode}, frame {row.frame}",
         "prompt": row.prompt,
-        "now": _jpeg(pair.current),
-        "truth": _jpeg(pair.truth),
+        "now": jpeg_uri(pair.current),
+        "truth": jpeg_uri(pair.truth),
         "predictions": {
             name: {"ssim": score.values[name]["ssim"], "psnr": score.values[name]["psnr"], **_pictures(each, pair)}
             for name, each in predictors.items()
@@ -94,10 +97,11 @@ def _pictures(predictor: Predictor, pair: Pair) -> dict[str, str]:
     predicted = predictor.predict([pair])[0].picture
     error = np.abs(predicted.astype(np.int16) - pair.truth).mean(axis=2).clip(0, 127) * 2
     coloured = cv2.applyColorMap(error.astype(np.uint8), cv2.COLORMAP_MAGMA)
-    return {"predicted": _jpeg(predicted), "error": _jpeg(coloured[:, :, ::-1])}
+    return {"predicted": jpeg_uri(predicted), "error": jpeg_uri(coloured[:, :, ::-1])}
 
 
-def _jpeg(picture: np.ndarray) -> str:
+def jpeg_uri(picture: np.ndarray) -> str:
+    """A picture, uint8 RGB (H, W, 3), as a `data:` address, at most `_WIDTH` wide."""
     height, width = picture.shape[:2]
     if width > _WIDTH:
         picture = cv2.resize(picture, (_WIDTH, round(height * _WIDTH / width)), interpolation=cv2.INTER_AREA)

@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from training.dataset.index import DatasetError, DatasetManifest, Row, load_manifest, load_split
+from training.evaluation.code_version import code_version
 from training.evaluation.journal import Journal, file_stamps
 from training.evaluation.measure import MeasureOptions, Process, check_horizon, score_rows
 from training.evaluation.pair_data import draw_evenly
@@ -79,30 +80,41 @@ def score_spec(
     predictor = spec.make(pairs.dataset, pairs.manifest, place.device)
     if not ignore_horizon:
         check_horizon(predictor, pairs.manifest)
-    journal = Journal(place.scores, _identity(spec, pairs, place.options), place.process.number)
+    journal = Journal(place.scores, identity(spec, pairs, place.options, predictor), place.process.number)
     hidden = True if place.process.number else None  # None: where there is no terminal
     with tqdm(total=len(pairs.rows), desc=label, unit="pair", disable=hidden) as bar:
         return score_rows(predictor, pairs.rows, place.options, journal, bar.update, place.process), predictor
 
 
-def _identity(spec, pairs: PairSet, options: MeasureOptions) -> dict[str, Any]:
+def identity(spec, pairs: PairSet, options: MeasureOptions, predictor: Predictor) -> dict[str, Any]:
     """Everything that scores depend on. The batch size is not among it."""
     values = asdict(spec)
-    stamps = {}
-    for name in ("checkpoint", "folder"):
-        folder = _folder(values.get(name))
-        if folder is not None:
-            stamps[name] = file_stamps(folder)
+    stamps = {str(folder): file_stamps(folder) for folder in _folders(values)}
     content = hashlib.sha256(pairs.manifest.to_json().encode()).hexdigest()
     return {
+        "code": code_version(),
         "predictor": values,
         "files": stamps,
+        "arithmetic": _arithmetic(predictor),
         "dataset": content,
         "split": pairs.split,
         "phrasing": pairs.phrasing,
         "size": options.size,
         "lpips": options.lpips,
     }
+
+
+def _folders(values: dict[str, Any]) -> list[Path]:
+    """The folders that a predictor's options name: its checkpoint, those of its tasks, or its pictures."""
+    names = [values.get("checkpoint"), values.get("folder"), *values.get("checkpoints", {}).values()]
+    return [folder for folder in map(_folder, names) if folder is not None]
+
+
+def _arithmetic(predictor: Predictor) -> list[str]:
+    """Number format, kind of device and engine of every model that predicts."""
+    members = getattr(predictor, "predictors", {"": predictor}).values()
+    models = [each.model for each in members if hasattr(each, "model") and hasattr(each.model, "sampler")]
+    return [f"{model.dtype} {model.device.type} {type(model.sampler).__name__}" for model in models]
 
 
 def _folder(name: str | Path | None) -> Path | None:

@@ -35,7 +35,7 @@ def score_picture(picture: np.ndarray, pair: Pair, with_lpips: bool = False) -> 
     Raises:
         ValueError: the picture is not uint8, has values that are not finite, or another size than the truth.
     """
-    _check(picture, pair)
+    check_picture(picture, pair)
     similarity, windows = ssim_with_map(picture, pair.truth)
     moving = moving_region(pair.current, pair.truth)
     values: Values = {"ssim": similarity, "psnr": psnr(picture, pair.truth)}
@@ -49,7 +49,8 @@ def score_picture(picture: np.ndarray, pair: Pair, with_lpips: bool = False) -> 
     return values
 
 
-def _check(picture: np.ndarray, pair: Pair) -> None:
+def check_picture(picture: np.ndarray, pair: Pair) -> None:
+    """Raises ValueError unless a predicted picture is uint8 and of the size of the pair's frames."""
     row = pair.row
     where = f"the prediction for {row.task}, episode {row.episode}, frame {row.frame}"
     if np.issubdtype(picture.dtype, np.floating) and not np.isfinite(picture).all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from training.dataset.index import DatasetManifest, load_split
@@ -85,11 +85,11 @@ class LinearMotionSpec:
 
 @dataclass(frozen=True, config=STRICT)
 class RetrievalSpec:
-    """The nearest training pair's future, among each so manyth pair of the train split."""
+    """The nearest training pair's future, among each so manyth pair of the train split; 0 ignores the words."""
 
     kind: Literal["retrieval"] = "retrieval"
     every: PositiveInt = 20
-    text_weight: PositiveFloat = 0.1
+    text_weight: NonNegativeFloat = 0.1
 
     def make(self, dataset: Path, manifest: DatasetManifest, device: str) -> Predictor:
         return Retrieval(load_split(dataset, "train"), self.every, self.text_weight)

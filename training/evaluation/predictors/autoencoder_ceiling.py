@@ -14,6 +14,8 @@ class AutoencoderCeiling(Predictor):
         model: a `framepred_ros.prediction.predictor.FramePredictor`.
     """
 
+    sees_truth = True
+
     def __init__(self, model):
         self.model = model
 

@@ -34,10 +34,14 @@ class Predictor(ABC):
     Attributes:
         horizon: how many steps ahead it predicts, or None where any dataset's horizon will do.
         step_duration: seconds of a step, or None when unknown or any will do.
+        sees_truth: whether it looks at the truth, which makes it a bound and no predictor.
+        takes_words: whether it can be asked with any instruction; an empty one means none.
     """
 
     horizon: int | None = None
     step_duration: float | None = None
+    sees_truth: bool = False
+    takes_words: bool = True
 
     def prepare(self, rows: Sequence[Row], size: tuple[int, int] | None) -> None:  # noqa: B027  (most need nothing)
         """Called once before the first prediction with all rows to come and the (width, height) that frames get.

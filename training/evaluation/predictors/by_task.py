@@ -25,6 +25,8 @@ class ByTask(Predictor):
             if len(values) > 1:
                 raise ValueError(f"the tasks' predictors differ in {name}: {', '.join(map(str, sorted(values)))}")
             setattr(self, name, values.pop() if values else None)
+        self.sees_truth = any(each.sees_truth for each in predictors.values())
+        self.takes_words = all(each.takes_words for each in predictors.values())
 
     def prepare(self, rows: Sequence[Row], size: tuple[int, int] | None) -> None:
         missing = sorted({row.task for row in rows} - set(self.predictors))

@@ -38,7 +38,7 @@ class CheckpointPredictor(Predictor):
 
     def predict(self, pairs: Sequence[Pair]) -> list[Prediction]:
         frames = [pair.current for pair in pairs]
-        prompts = [word_prompt(self.prompts, pair.row) for pair in pairs]
+        prompts = [word_prompt(self.prompts, pair.row) or None for pair in pairs]  # None: without words
         seeds = range(self.seed, self.seed + self.samples)
         drawn = [self.model.predict_batch(frames, prompts, steps=self.steps, seed=seed) for seed in seeds]
         if self.samples == 1:

@@ -47,6 +47,8 @@ class ImageApi(Predictor):
         confirm: shown the estimate, decides whether to go on.
     """
 
+    takes_words = False  # every answer costs, and a choice would take twelve
+
     def __init__(
         self,
         model: str,

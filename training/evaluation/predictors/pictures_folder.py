@@ -19,6 +19,8 @@ _LISTED = 5
 class PicturesFolder(Predictor):
     """Reads `FOLDER/{task}/episode{i}_frame{j}.png` (or .jpg), the prediction made from frame j."""
 
+    takes_words = False  # a picture is there for one instruction only
+
     def __init__(self, folder: Path):
         self.folder = folder
 

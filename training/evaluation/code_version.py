@@ -1,0 +1,32 @@
+"""Which code made a score: a hash of the sources that scores follow from."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import framepred_ros
+from training import evaluation
+
+_OTHER = frozenset({"node", "demo", "monitoring", "replay", "ros"})
+"""Parts of the package that predict nothing by themselves."""
+
+_SHOWING = frozenset(
+    {"animation", "comparison", "comparison_text", "contrast", "curves", "grid", "pictures", "report", "report_page"}
+    | {"side_by_side", "study", "summary", "tables", "viewer"}
+)
+"""Modules of evaluation that show scores and make none."""
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """The hash, in hexadecimal; the same wherever the same version is installed."""
+    digest = hashlib.sha256()
+    for package in (framepred_ros, evaluation):
+        root = Path(package.__file__).parent
+        for path in sorted(root.rglob("*.py")):
+            relative = path.relative_to(root)
+            if not _OTHER & set(relative.parts) and path.stem not in _SHOWING:
+                digest.update(f"{relative}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
