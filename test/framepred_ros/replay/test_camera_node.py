@@ -27,7 +27,7 @@ def test_plays_every_frame_at_the_bags_rate_with_fresh_stamps(tester, tmp_path):
     bag = write_bag(tmp_path / "episode", pictures, instruction="stack the blocks", compressed=False)
     frames, instructions = tester.record(Image, "image"), tester.record(String, "instruction", LATCHED)
     earliest = tester.get_clock().now().nanoseconds
-    with node_process("camera_node", bag=bag, wait_for_subscribers=1) as camera:
+    with node_process("replay.camera_node", bag=bag, wait_for_subscribers=1) as camera:
         tester.wait_until(lambda: len(frames) == 10 and instructions, "the whole episode")
         assert camera.wait() == 0, camera.output
     assert [message.data for message in instructions] == ["stack the blocks"]
@@ -43,7 +43,7 @@ def test_plays_every_frame_at_the_bags_rate_with_fresh_stamps(tester, tmp_path):
 def test_a_best_effort_viewer_gets_every_640x480_frame_at_30_hz(tester, tmp_path):
     bag = write_bag(tmp_path / "episode", [make_picture(480, 640, seed) for seed in range(3)] * 20, step=1 / 30)
     frames = tester.record(Image, "image", QoSProfile(depth=60, reliability=ReliabilityPolicy.BEST_EFFORT))
-    with node_process("camera_node", bag=bag, wait_for_subscribers=1) as camera:
+    with node_process("replay.camera_node", bag=bag, wait_for_subscribers=1) as camera:
         assert camera.wait() == 0, camera.output
         tester.wait_until(lambda: len(frames) == 60, "all 60 frames; Fast DDS's default transport loses most of them")
 
@@ -51,7 +51,7 @@ def test_a_best_effort_viewer_gets_every_640x480_frame_at_30_hz(tester, tmp_path
 def test_loops_until_ctrl_c(tester, tmp_path):
     bag = write_bag(tmp_path / "episode", [make_picture()] * 3)
     frames = tester.record(Image, "image")
-    with node_process("camera_node", bag=bag, loop="true", wait_for_subscribers=1) as camera:
+    with node_process("replay.camera_node", bag=bag, loop="true", wait_for_subscribers=1) as camera:
         tester.wait_until(lambda: len(frames) > 6, "a third round")
         code, _ = camera.end(signal.SIGINT)
         assert code == 0 and "Traceback" not in camera.output, camera.output
@@ -61,7 +61,7 @@ def test_ctrl_c_that_arrives_again_and_again_ends_it_cleanly_too(tester, tmp_pat
     """As under `ros2 launch` in a terminal, which passes on the signal that the node already got."""
     bag = write_bag(tmp_path / "episode", [make_picture()] * 3)
     frames = tester.record(Image, "image")
-    with node_process("camera_node", bag=bag, loop="true", wait_for_subscribers=1) as camera:
+    with node_process("replay.camera_node", bag=bag, loop="true", wait_for_subscribers=1) as camera:
         tester.wait_until(lambda: len(frames) > 3, "a second round")
         while camera.process.poll() is None:
             camera.process.send_signal(signal.SIGINT)
@@ -75,7 +75,7 @@ def test_ctrl_c_that_arrives_again_and_again_ends_it_cleanly_too(tester, tmp_pat
     [({"bag": "no/such/bag"}, "no bag at no/such/bag"), ({"task": "juggle"}, "no episode of task 'juggle'")],
 )
 def test_a_missing_episode_is_one_line(parameters, reason):
-    with node_process("camera_node", **parameters) as camera:
+    with node_process("replay.camera_node", **parameters) as camera:
         assert camera.wait() == 1
         assert reason in camera.output and len(camera.output.splitlines()) == 1
 
