@@ -16,12 +16,14 @@ class WarmSampler(FastSampler):
     of the same noise again and again, what sampling leaves adds up. One frame at a time, without guidance.
 
     Raises:
-        ValueError: the checkpoint has guidance.
+        ValueError: the checkpoint has guidance, or takes a horizon or a past.
     """
 
     def __init__(self, predictor: FramePredictor, kept: int):
         if is_guided(predictor.info):
             raise ValueError("the warm start is measured without guidance; take a checkpoint without it")
+        if predictor.info.horizons or predictor.history:
+            raise ValueError("the warm start is measured without a horizon and a past; take a checkpoint without them")
         parts = predictor.vae, predictor.text_encoder, predictor.tokenizer, predictor.unet, predictor.scheduler
         super().__init__(*parts, predictor.info)
         self.kept = kept
@@ -31,7 +33,7 @@ class WarmSampler(FastSampler):
         """Starts anew, as at the beginning of an episode."""
         self._future: torch.Tensor | None = None
 
-    def sample(self, pixels, instructions, steps, seed):
+    def sample(self, pixels, instructions, steps, seed, horizons=None, past=None):
         """See `framepred_ros.prediction.sampling.Sampler.sample`."""
         if self._future is None:
             self._generator = torch.Generator().manual_seed(seed)

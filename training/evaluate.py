@@ -12,10 +12,16 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
+
+HORIZONS = (5, 10, 25, 50, 75, 100)
+"""Steps ahead at which a checkpoint that takes a horizon is scored."""
+CURVE_PAIRS = 40
+"""Pairs per task at each of them, at most."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +57,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--resolution", type=_resolution, default="camera", help='"camera", or WIDTHxHEIGHT to resize all frames first'
     )
+    parser.add_argument(
+        "--horizons",
+        type=positive,
+        nargs="+",
+        metavar="STEPS",
+        help=f"also score these horizons (default: {', '.join(map(str, HORIZONS))} if the checkpoint knows them)",
+    )
     parser.add_argument("--lpips", action="store_true", help="LPIPS too; needs the package lpips")
     return parser.parse_args(arguments)
 
@@ -72,6 +85,7 @@ def _resolution(text: str) -> tuple[int, int] | None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     # torch and diffusers take seconds to import: only once the arguments are good.
+    from training.evaluation.curves import draw_curve
     from training.evaluation.measure import MeasureOptions, merge, time_prediction
     from training.evaluation.processes import this_process
     from training.evaluation.run import Workplace, load_pairs, score_spec
@@ -83,6 +97,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     place = Workplace(args.out / "scores", options, args.device, this_process(args.device))
     specs = _specs(args)
     runs = {name: score_spec(spec, pairs, place, name) for name, spec in specs.items()}
+    curve = _measure_horizons(args, pairs, specs, runs["prediction"][1], place)
     words = measure_words(pairs, {name: (specs[name], runs[name][1]) for name in specs}, place, args.max_pairs)
     if place.process.number:
         return
@@ -91,22 +106,44 @@ def _evaluate(args: argparse.Namespace) -> None:
     results = _facts(args, pairs.manifest, getattr(predictor, "model", None))
     results["seconds_per_prediction"] = {"single": time_prediction(predictor, pairs.rows[0], options)}
     results["scores"] = summarize(scores)
+    if curve:
+        results["horizons"] = [asdict(point) for point in curve]
+        draw_curve(args.out / "horizons.png", "Steps ahead", "horizon", curve)
     if words:
         results["words"] = words_results(words, pairs)
         _draw_words(args.out, words, predictor, options)
     _write(args.out, results, scores, predictor, pairs.manifest, options)
 
 
+def _measure_horizons(args: argparse.Namespace, pairs, specs: dict[str, Any], predictor, place) -> list:
+    """Scores at other horizons, of all that predicts: `CurvePoint`s."""
+    from training.evaluation.horizons import measure_horizons
+
+    shortest, longest = predictor.horizons or (0, 0)
+    known = [steps for steps in HORIZONS if shortest <= steps <= longest] if shortest < longest else []
+    horizons = args.horizons or known
+    predicting = {name: spec for name, spec in specs.items() if name != "reconstruction"}
+    return measure_horizons(pairs, horizons, predicting, place, min(args.max_pairs or CURVE_PAIRS, CURVE_PAIRS))
+
+
 def _specs(args: argparse.Namespace) -> dict[str, Any]:
+    from training.evaluation.measure import WITH_PAST
     from training.evaluation.specs import AutoencoderCeilingSpec, CheckpointSpec, CopyingSpec, PicturesSpec
 
     if args.predictions:
         return {"prediction": PicturesSpec(args.predictions), "copy": CopyingSpec()}
-    return {
-        "prediction": CheckpointSpec(args.checkpoint, steps=args.steps, seed=args.seed, prompts=args.prompts),
-        "copy": CopyingSpec(),
-        "reconstruction": AutoencoderCeilingSpec(args.checkpoint),
-    }
+    spec = CheckpointSpec(args.checkpoint, steps=args.steps, seed=args.seed, prompts=args.prompts)
+    specs = {"prediction": spec}
+    if _takes_past(args.checkpoint):
+        specs[WITH_PAST] = replace(spec, history=True)
+    return specs | {"copy": CopyingSpec(), "reconstruction": AutoencoderCeilingSpec(args.checkpoint)}
+
+
+def _takes_past(checkpoint: str) -> bool:
+    from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
+
+    folder = shipped_checkpoint() if checkpoint == "shipped" else resolve_checkpoint(checkpoint)
+    return bool(read_checkpoint_info(folder).history)
 
 
 def _facts(args: argparse.Namespace, manifest, model) -> dict[str, Any]:
@@ -140,7 +177,7 @@ def _write(out: Path, results: dict[str, Any], scores, predictor, manifest, opti
     from training.evaluation.report import console_table, results_text, write_results
 
     def pictures_of(row):
-        pair = read_pair(row, options.size)
+        pair = read_pair(row, options.size, predictor.history)
         return pair.current, predictor.predict([pair])[0].picture, pair.truth
 
     write_results(out, results, results_text(results), scores)

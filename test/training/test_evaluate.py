@@ -42,7 +42,7 @@ def rows(dataset):
 class KnownPredictor:
     """Answers with what `answer(image, instruction)` says, and notes the sizes of its batches."""
 
-    horizon, step_duration = HORIZON, 0.06
+    horizon, step_duration, horizons, history = HORIZON, 0.06, (HORIZON, HORIZON), ()
 
     def __init__(self, answer, reconstruct=lambda image: image):
         self.answer, self.reconstruct, self.batches = answer, reconstruct, []

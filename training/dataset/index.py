@@ -37,7 +37,8 @@ class Row:
     """One pair: the current frame, the instruction, and the frame `horizon` steps later.
 
     `input_image` and `edited_image` are absolute paths of JPEG files (RGB); `frame` is the index of the current frame
-    in its episode; `phrasing` says whether `prompt` is one of the episode's "seen" or "unseen" phrasings.
+    in its episode; `phrasing` says whether `prompt` is one of the episode's "seen" or "unseen" phrasings. `horizon`
+    None is the dataset's, or unknown.
     """
 
     input_image: Path
@@ -47,6 +48,7 @@ class Row:
     episode: int
     frame: int
     phrasing: str
+    horizon: int | None = None
 
 
 @dataclass(frozen=True)
@@ -173,13 +175,13 @@ def load_split(folder: str | Path, split: str) -> list[Row]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                rows.append(_parse_row(root, json.loads(line)))
+                rows.append(_parse_row(root, json.loads(line), manifest.horizon))
             except (ValueError, KeyError, TypeError) as error:
                 raise DatasetError(f"{path}: line {number} is malformed: {error!r}") from error
     return rows
 
 
-def _parse_row(root: Path, line: dict[str, Any]) -> Row:
+def _parse_row(root: Path, line: dict[str, Any], horizon: int) -> Row:
     return Row(
         input_image=root / line["input_image_file_name"],
         edited_image=root / line["edited_image_file_name"],
@@ -188,4 +190,5 @@ def _parse_row(root: Path, line: dict[str, Any]) -> Row:
         episode=int(line["episode"]),
         frame=int(line["frame"]),
         phrasing=line["phrasing"],
+        horizon=horizon,
     )

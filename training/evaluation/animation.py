@@ -34,7 +34,7 @@ def write_animation(path: Path, predictor: Predictor, rows: Sequence[Row], step_
 
 
 def _frame(predictor: Predictor, row: Row) -> np.ndarray:
-    pair = read_pair(row, None)
+    pair = read_pair(row, None, predictor.history)
     pictures = (pair.current, predictor.predict([pair])[0].picture, pair.truth)
     height, width = pair.current.shape[:2]
     size = (round(width * _HEIGHT / height), _HEIGHT)

@@ -19,7 +19,7 @@ from training.evaluation.predictors.base import Predictor
 from training.evaluation.processes import this_process
 from training.evaluation.report import console_table, dataset_facts, environment, write_results
 from training.evaluation.report_page import write_report
-from training.evaluation.run import PairSet, Workplace, load_pairs, score_spec
+from training.evaluation.run import PairSet, Workplace, load_pairs, move_horizon, score_spec
 from training.evaluation.scores import PairScore, summarize
 from training.evaluation.side_by_side import write_side_by_side
 from training.evaluation.study import REFERENCE, Curve, Study
@@ -79,6 +79,8 @@ def _measure_curve(study: Study, curve: Curve, place: Workplace) -> list[CurvePo
         dataset = curve.values[value] if curve.vary == "dataset" else study.dataset
         phrasing = str(value) if curve.vary == "phrasing" else None
         pairs = load_pairs(dataset, study.split, curve.pairs_per_task or study.pairs_per_task, phrasing)
+        if curve.vary == "horizon":
+            pairs = move_horizon(pairs, int(value))
         for name in curve.predictors:
             spec = study.predictors[name]
             if curve.vary in {each.name for each in fields(spec)}:
@@ -97,8 +99,9 @@ def _write(out: Path, comparison: Comparison) -> None:
         draw_curve(out / f"curve_{index + 1}.png", curve.title, curve.vary, comparison.curves[curve.title])
 
     def pictures_of(row: Row):
-        pair = read_pair(row, None)
-        return pair.current, comparison.predictors[study.featured].predict([pair])[0].picture, pair.truth
+        featured = comparison.predictors[study.featured]
+        pair = read_pair(row, None, featured.history)
+        return pair.current, featured.predict([pair])[0].picture, pair.truth
 
     seconds = pairs.manifest.horizon * pairs.manifest.step_duration
     horizon = f"{pairs.manifest.horizon} steps ({seconds:g} s)"

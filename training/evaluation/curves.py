@@ -15,6 +15,7 @@ _LABELS = {
     "steps": "sampling steps",
     "guidance_scale": "guidance scale (instruction)",
     "image_guidance_scale": "guidance scale (current frame)",
+    "horizon": "steps ahead",
     "dataset": "",  # the title says in what the datasets differ
 }
 _PANELS = (("ssim", "SSIM"), ("psnr", "PSNR (dB)"), ("psnr_moving", "PSNR, moving region (dB)"))

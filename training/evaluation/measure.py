@@ -6,7 +6,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +15,15 @@ import numpy as np
 
 from training.dataset.index import DatasetManifest, Row
 from training.evaluation.journal import Journal, row_key
-from training.evaluation.pair_data import read_frame
+from training.evaluation.pair_data import read_frame, read_past
 from training.evaluation.predictors.autoencoder_ceiling import AutoencoderCeiling
 from training.evaluation.predictors.base import Pair, Predictor
 from training.evaluation.predictors.checkpoint import CheckpointPredictor
 from training.evaluation.predictors.copying import Copying
 from training.evaluation.scores import PairScore, Values, score_picture
 
+WITH_PAST = "prediction_with_past"
+"""Name of a checkpoint's predictions from the current frame and those before it, beside "prediction" from one alone."""
 _LATENCY_CALLS = 10
 
 
@@ -57,30 +59,39 @@ class Process:
     wait: Callable[[], None] = lambda: None
 
 
-def check_horizon(predictor: Predictor, manifest: DatasetManifest) -> None:
-    """Raises HorizonMismatchError unless the predictor's horizon, in steps and seconds, is the dataset's or any."""
+def check_horizon(predictor: Predictor, manifest: DatasetManifest, horizon: int | None = None) -> None:
+    """Raises HorizonMismatchError unless a predictor can be asked for the pairs' horizon, in steps and seconds.
+
+    Args:
+        horizon: of the pairs, in steps; None is the dataset's.
+    """
+    horizon = manifest.horizon if horizon is None else horizon
     if predictor.horizon is None:
         return
-    if predictor.horizon != manifest.horizon:
+    shortest, longest = predictor.horizons or (predictor.horizon, predictor.horizon)
+    if not shortest <= horizon <= longest:
+        reach = str(longest) if shortest == longest else f"{shortest} to {longest}"
         raise HorizonMismatchError(
-            f"the checkpoint predicts {predictor.horizon} steps ahead, but the dataset's pairs are {manifest.horizon} "
-            f"steps apart; build a dataset with --horizon {predictor.horizon}"
+            f"the checkpoint predicts {reach} steps ahead, but the dataset's pairs are {horizon} steps apart; build a "
+            f"dataset with --horizon {predictor.horizon}"
         )
     step = predictor.step_duration
     if step is not None and not math.isclose(step, manifest.step_duration, rel_tol=0.01):
         raise HorizonMismatchError(
-            f"the checkpoint predicts {predictor.horizon * step:g} s ahead (steps of {step:g} s), but the dataset's "
-            f"pairs are {manifest.horizon * manifest.step_duration:g} s apart (steps of {manifest.step_duration:g} s)"
+            f"the checkpoint predicts {horizon * step:g} s ahead (steps of {step:g} s), but the dataset's pairs are "
+            f"{horizon * manifest.step_duration:g} s apart (steps of {manifest.step_duration:g} s)"
         )
 
 
 def checkpoint_subjects(model, options: MeasureOptions) -> dict[str, Predictor]:
-    """A checkpoint beside both references that frame its scores; `model` is a `FramePredictor`."""
-    return {
-        "prediction": CheckpointPredictor(model, options.steps, options.seed),
-        "copy": Copying(),
-        "reconstruction": AutoencoderCeiling(model),
-    }
+    """A checkpoint, also with the past if it takes one, and both references that frame its scores.
+
+    `model` is a `FramePredictor`.
+    """
+    subjects: dict[str, Predictor] = {"prediction": CheckpointPredictor(model, options.steps, options.seed)}
+    if model.history:
+        subjects[WITH_PAST] = CheckpointPredictor(model, options.steps, options.seed, history=True)
+    return subjects | {"copy": Copying(), "reconstruction": AutoencoderCeiling(model)}
 
 
 def measure(model, rows: Sequence[Row], options: MeasureOptions) -> Measurement:
@@ -159,15 +170,21 @@ def in_journal(
     return [done[row_key(row)] for row in rows]
 
 
-def read_pair(row: Row, size: tuple[int, int] | None) -> Pair:
-    """A row with its frames, resized to `size` (width, height) unless None."""
-    return Pair(row, read_frame(row.input_image, size), read_frame(row.edited_image, size))
+def read_pair(row: Row, size: tuple[int, int] | None, history: Iterable[int] = ()) -> Pair:
+    """A row with its frames, and those `history` steps back, resized to `size` (width, height) unless None."""
+    frames = (read_frame(path, size) for path in (row.input_image, row.edited_image))
+    return Pair(row, *frames, read_past(row, history, size))
+
+
+def wanted_history(predictors: Iterable[Predictor]) -> tuple[int, ...]:
+    """How many steps back the frames lie that any of some predictors wants."""
+    return tuple(sorted({steps for predictor in predictors for steps in predictor.history}))
 
 
 def _score_batch(
     predictor: Predictor, rows: Sequence[Row], options: MeasureOptions, pool: ThreadPoolExecutor
 ) -> list[Values]:
-    pairs = [read_pair(row, options.size) for row in rows]
+    pairs = [read_pair(row, options.size, predictor.history) for row in rows]
     predictions = predictor.predict(pairs)
     scores = pool.map(lambda p, pair: score_picture(p.picture, pair, options.lpips) | p.values, predictions, pairs)
     return list(scores)
@@ -181,7 +198,7 @@ def predict_row(model, row: Row, options: MeasureOptions) -> tuple[np.ndarray, n
 
 def time_prediction(predictor: Predictor, row: Row, options: MeasureOptions) -> float:
     """Median seconds of single predictions; the first, which warms up, does not count."""
-    pair = read_pair(row, options.size)
+    pair = read_pair(row, options.size, predictor.history)
     seconds = []
     for _ in range(1 + _LATENCY_CALLS):
         started = time.perf_counter()

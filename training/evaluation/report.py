@@ -42,7 +42,11 @@ CAPTION = (
     "prediction must beat. Autoencoder ceiling: the true future frame after the autoencoder's round trip, the bound of "
     "plain decoding."
 )
-_LABELS = {"copy": "copying", "reconstruction": "autoencoder ceiling"}
+_LABELS = {
+    "prediction_with_past": "prediction, with the past",
+    "copy": "copying",
+    "reconstruction": "autoencoder ceiling",
+}
 _PACKAGES = ("torch", "diffusers", "transformers", "scikit-image", "opencv-python-headless", "numpy", "framepred_ros")
 
 
@@ -136,7 +140,8 @@ def results_text(results: dict[str, Any]) -> str:
     """results.md of one evaluation."""
     dataset, hardware, summary = results["dataset"], results["hardware"], results["scores"]
     metrics = measured_metrics(summary)
-    words = tables_text(words_tables(results["words"])) if "words" in results else ""
+    tables = [horizons_table(results["horizons"], dataset["step_duration"])] if "horizons" in results else []
+    tables += words_tables(results["words"]) if "words" in results else []
     return f"""# {results["checkpoint"]} on the {results["split"]} split
 
 {dataset["horizon"]} steps ({dataset["horizon"] * dataset["step_duration"]:g} s) ahead, at \
@@ -147,7 +152,20 @@ def results_text(results: dict[str, Any]) -> str:
 One prediction takes {results["seconds_per_prediction"]["single"] * 1000:.0f} ms on \
 {hardware["accelerator"] or hardware["processor"]} ({hardware["cores"]} cores), \
 {results["steps"] or "the default number of"} sampling steps, seed {results["seed"]}.
-{words}"""
+{tables_text(tables) if tables else ""}"""
+
+
+def horizons_table(points: Sequence[dict[str, Any]], step_duration: float) -> TextTable:
+    """Scores over the horizon, one row per horizon; `points` are `CurvePoint`s as dictionaries."""
+    rows: dict[float, list[str]] = {}
+    for point in points:
+        steps, part = point["value"], point["part"]
+        row = rows.setdefault(steps, [f"{steps:g}", f"{steps * step_duration:.2f}", str(part["pairs"])])
+        row.append(" / ".join(_cell(part[point["predictor"]].get(metric), METRICS[metric][1]) for metric in HEADLINE))
+    names = dict.fromkeys(point["predictor"] for point in points)
+    header = ("steps ahead", "seconds", "pairs", *(f"{_LABELS.get(name, name)}: SSIM / PSNR" for name in names))
+    note = "The same current frames, as far as their episodes are long enough."
+    return "Over the horizon", note, header, [tuple(row) for row in rows.values()]
 
 
 def _cell(value: dict[str, float | None] | None, digits: int) -> str:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from framepred_ros.files import write_text
 from training.evaluation.comparison_text import facts_text, tables
-from training.evaluation.measure import read_pair
+from training.evaluation.measure import read_pair, wanted_history
 from training.evaluation.predictors.base import Pair, Predictor
 from training.evaluation.report import CAPTION
 from training.evaluation.scores import PairScore
@@ -80,7 +80,8 @@ def _of_different_episodes(ranked: Sequence[PairScore], count: int) -> list[Pair
 
 
 def _sample(label: str, score: PairScore, predictors: Mapping[str, Predictor]) -> dict[str, Any]:
-    pair, row = read_pair(score.row, None), score.row
+    row = score.row
+    pair = read_pair(row, None, wanted_history(predictors.values()))
     return {
         "label": f"{row.task}, {label}: episode {row.episode}, frame {row.frame}",
         "prompt": row.prompt,

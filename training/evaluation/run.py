@@ -14,7 +14,7 @@ from training.dataset.index import DatasetError, DatasetManifest, Row, load_mani
 from training.evaluation.code_version import code_version
 from training.evaluation.journal import Journal, file_stamps
 from training.evaluation.measure import MeasureOptions, Process, check_horizon, score_rows
-from training.evaluation.pair_data import draw_evenly
+from training.evaluation.pair_data import at_horizon, draw_evenly
 from training.evaluation.predictors.base import Predictor
 from training.evaluation.scores import Values
 
@@ -28,6 +28,11 @@ class PairSet:
     split: str
     rows: list[Row]
     phrasing: str | None = None
+
+    @property
+    def horizon(self) -> int:
+        """Steps between the frames of a pair."""
+        return self.rows[0].horizon or self.manifest.horizon
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,18 @@ def load_pairs(dataset: Path, split: str, per_task: int | None, phrasing: str | 
     return PairSet(dataset, manifest, split, _rephrase(rows, manifest, phrasing) if phrasing else rows, phrasing)
 
 
+def move_horizon(pairs: PairSet, horizon: int) -> PairSet:
+    """The pairs of the same current frames at another horizon; see `at_horizon`.
+
+    Raises:
+        DatasetError: no episode is long enough.
+    """
+    rows = at_horizon(pairs.rows, pairs.manifest, horizon)
+    if not rows:
+        raise DatasetError(f"{pairs.dataset}: no pairs {horizon} steps apart in the split {pairs.split!r}")
+    return replace(pairs, rows=rows)
+
+
 def _rephrase(rows: Sequence[Row], manifest: DatasetManifest, phrasing: str) -> list[Row]:
     known = {(each.task, each.number): getattr(each, phrasing) for each in manifest.episodes}
     missing = sorted({f"{row.task}/episode{row.episode}" for row in rows if not known.get((row.task, row.episode))})
@@ -79,7 +96,7 @@ def score_spec(
     """
     predictor = spec.make(pairs.dataset, pairs.manifest, place.device)
     if not ignore_horizon:
-        check_horizon(predictor, pairs.manifest)
+        check_horizon(predictor, pairs.manifest, pairs.horizon)
     journal = Journal(place.scores, identity(spec, pairs, place.options, predictor), place.process.number)
     hidden = True if place.process.number else None  # None: where there is no terminal
     with tqdm(total=len(pairs.rows), desc=label, unit="pair", disable=hidden) as bar:
@@ -99,6 +116,7 @@ def identity(spec, pairs: PairSet, options: MeasureOptions, predictor: Predictor
         "dataset": content,
         "split": pairs.split,
         "phrasing": pairs.phrasing,
+        "horizon": pairs.horizon,
         "size": options.size,
         "lpips": options.lpips,
     }

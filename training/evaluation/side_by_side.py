@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from framepred_ros.pictures import save_figure
 from training.evaluation.grid import evenly_drawn
-from training.evaluation.measure import read_pair
+from training.evaluation.measure import read_pair, wanted_history
 from training.evaluation.predictors.base import Predictor
 from training.evaluation.scores import PairScore
 
@@ -37,7 +37,8 @@ def write_side_by_side(out: Path, scores: Sequence[PairScore], predictors: Mappi
 
 
 def _draw(chosen: Sequence[PairScore], predictors: Mapping[str, Predictor]) -> Figure:
-    pairs = [read_pair(score.row, None) for score in chosen]
+    history = wanted_history(predictors.values())
+    pairs = [read_pair(score.row, None, history) for score in chosen]
     height, width = pairs[0].current.shape[:2]
     columns = len(predictors) + 2
     row_height = _PICTURE_WIDTH * height / width + _LABEL_HEIGHT

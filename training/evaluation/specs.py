@@ -41,12 +41,13 @@ class CheckpointSpec:
     seed: int = 0
     prompts: str | None = None
     samples: PositiveInt = 1
+    history: bool = False
     guidance_scale: float | None = None
     image_guidance_scale: float | None = None
 
     def make(self, dataset: Path, manifest: DatasetManifest, device: str) -> Predictor:
         model = load_model(self.checkpoint, device, self.guidance_scale, self.image_guidance_scale)
-        return CheckpointPredictor(model, self.steps, self.seed, self.prompts, self.samples)
+        return CheckpointPredictor(model, self.steps, self.seed, self.prompts, self.samples, self.history)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -24,14 +24,16 @@ class Curve:
     Attributes:
         title: heading, and name of the picture.
         predictors: names of the study's predictors, one line each.
-        vary: an option of the predictors, or "phrasing" ("seen", "unseen"), or "dataset".
+        vary: an option of the predictors, or "phrasing" ("seen", "unseen"), "horizon" (steps), or "dataset".
         values: the option's values; for "dataset" a folder by label, such as {10: data/horizon10}.
         pairs_per_task: of the evenly drawn pairs; None is the study's number.
     """
 
     title: str
     predictors: tuple[str, ...]
-    vary: Literal["steps", "samples", "guidance_scale", "image_guidance_scale", "lookback", "phrasing", "dataset"]
+    vary: Literal[
+        "steps", "samples", "guidance_scale", "image_guidance_scale", "lookback", "phrasing", "horizon", "dataset"
+    ]
     values: tuple[float | str, ...] | dict[float | str, Path]
     pairs_per_task: PositiveInt | None = None
 

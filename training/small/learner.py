@@ -23,6 +23,7 @@ from framepred_ros.prediction.predictor import coarse_channels
 from training.small.autoencoder import fit_patch_autoencoder
 from training.small.loss import VelocityLoss, add_noise
 from training.small.model import build_scheduler, build_text_encoder, build_unet
+from training.small.rebasing import rebase
 from training.small.start import copy_weights, load_start
 from training.small.tokenizer import train_tokenizer
 from training.trainer.drawn_conditions import drawn_conditions
@@ -79,19 +80,21 @@ class SmallLearner:
     """See `training.trainer.learner.Learner`.
 
     A new one starts from the checkpoint in `weights`, or, for None, has random weights that follow from the recipe's
-    seed and a tokenizer of the instructions. Raises WeightsError if the checkpoint cannot be loaded.
+    seed and a tokenizer of the instructions; with `refit`, only the UNet is the checkpoint's. Raises WeightsError if
+    the checkpoint cannot be loaded.
     """
 
     def __init__(self, recipe: Recipe, instructions: Sequence[str], weights: Path | None = None):
         self.recipe, self.options, self.conditions = recipe, recipe.model, recipe.model.conditions
         self.scheduler = build_scheduler()
         self.start = load_start(weights, self.options) if weights else None
-        self.tokenizer = self.start.tokenizer if self.start else _new_tokenizer(self.options, instructions)
+        kept = self.start if not self.options.refit else None
+        self.tokenizer = kept.tokenizer if kept else _new_tokenizer(self.options, instructions)
         set_seed(recipe.seed)
         self.latent_size = tuple(side // self.options.autoencoder.patch_size for side in recipe.resolution)
         self.model = _build_model(self.options, self.tokenizer, self.latent_size)
         if self.start:
-            copy_weights(self.start, self.model.text_encoder, self.model.unet)
+            copy_weights(self.start, self.model.text_encoder if kept else None, self.model.unet)
         self._template = copy.deepcopy(self.model)  # as it is before training wraps or shards it
 
     def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:
@@ -101,7 +104,10 @@ class SmallLearner:
             self.model.unet.set_attn_processor(AttnProcessor())
             self.model.text_encoder.set_attn_implementation("eager")
         self.table, self.device = table, accelerator.device
-        vae = self.start.vae if self.start else _autoencoder(self.recipe, table, output / "autoencoder")
+        fitted = self.start is None or self.options.refit
+        vae = _autoencoder(self.recipe, table, output / "autoencoder") if fitted else self.start.vae
+        if self.options.refit:
+            rebase(self.model.unet, self.start.vae, vae, self.conditions)
         self.parts = Parts(vae, self.model.text_encoder, self.tokenizer, self.model.unet)
         self.latents = cache_latents(
             output / "cache", table.frames, vae, self.recipe.resolution, mirrored=self.recipe.data.mirror

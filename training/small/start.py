@@ -39,14 +39,16 @@ def load_start(folder: Path, options: SmallModel) -> Parts:
     return Parts(pipeline.vae.eval(), pipeline.text_encoder, pipeline.tokenizer, pipeline.unet)
 
 
-def copy_weights(start: Parts, text_encoder: torch.nn.Module, unet: torch.nn.Module) -> None:
+def copy_weights(start: Parts, text_encoder: torch.nn.Module | None, unet: torch.nn.Module) -> None:
     """Copies the weights of a checkpoint into models of the recipe's sizes. Raises WeightsError if those differ.
 
-    Only what the UNet takes may be more than before; see `widened`.
+    Only what the UNet takes may be more than before; see `widened`. A text encoder that is None is left out.
     """
     takes_horizon = unet.config.class_embed_type == "timestep"
     wide = widened(start.unet, unet.config.in_channels, takes_horizon)
     for name, source, target in (("text_encoder", start.text_encoder, text_encoder), ("unet", wide, unet)):
+        if target is None:
+            continue
         try:
             target.load_state_dict(source.state_dict())
         except RuntimeError as error:

@@ -25,6 +25,7 @@ class PairTable:
         frames: the distinct frames, JPEG files.
         current, future: per pair, its frames as indices into `frames`; int64 (P,).
         horizon: steps from one to the other.
+        clamped: whether the future of an episode's last frames is its very last one.
         episode, position: per pair, the index of its episode and the number of its current frame there; int64 (P,).
         stored: per episode, the index into `frames` of each of its frames by number, `NO_FRAME` where it is not stored.
         task: per pair, the index of its task; int64 (P,).
@@ -37,6 +38,7 @@ class PairTable:
     current: np.ndarray
     future: np.ndarray
     horizon: int
+    clamped: bool
     episode: np.ndarray
     position: np.ndarray
     stored: list[np.ndarray]
@@ -113,6 +115,7 @@ def make_pair_table(rows: Sequence[Row], manifest: DatasetManifest, mirror: bool
         current=current,
         future=future,
         horizon=manifest.horizon,
+        clamped=manifest.tail == "clamp",
         episode=episode,
         position=np.array([row.frame for row in rows]),
         stored=stored,

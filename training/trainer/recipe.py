@@ -65,6 +65,8 @@ class SmallModel:
     Attributes:
         weights: a checkpoint of the same sizes to train on from, a folder or a hub id: its tokenizer and autoencoder
             are kept, its text encoder and UNet trained; null starts from scratch.
+        refit: with `weights`, keep only the UNet, and fit the autoencoder and learn the words anew, for data with other
+            colours or other words than the checkpoint has seen.
         tokenizer_merges: most byte-pair merges to learn from the instructions.
         difference_channels: leading latent channels predicted as a change from the current frame, null for all; see
             `framepred_ros.prediction.checkpoint.CheckpointInfo`.
@@ -73,6 +75,7 @@ class SmallModel:
 
     kind: str = "small"
     weights: str | None = None
+    refit: bool = False
     tokenizer_merges: int = 400
     difference_channels: int | None = None
     autoencoder: Autoencoder = field(default_factory=Autoencoder)
@@ -80,6 +83,10 @@ class SmallModel:
     unet: UNetSize = field(default_factory=UNetSize)
     conditions: Conditions = field(default_factory=Conditions)
     loss: Loss = field(default_factory=Loss)
+
+    def __post_init__(self):
+        if self.refit and self.weights is None:
+            raise ValueError("refit needs weights, the checkpoint to start from; without one everything is new anyway")
 
     @property
     def pixels_per_latent(self) -> int:

@@ -37,21 +37,27 @@ class Windows:
         current, future, horizon = start, self.table.future[pair], self.table.horizon
         if self.conditions.horizons is not None and random.random() >= self.conditions.horizon_share:
             wanted = self._horizon(random)
-            placed, reach = self._place(random, start, wanted, len(stored) - 1)
-            if stored[placed] != NO_FRAME and stored[placed + reach] != NO_FRAME:
-                current, future, horizon = placed, stored[placed + reach], reach
+            placed, after, reach = self._place(random, start, wanted, len(stored) - 1)
+            if stored[placed] != NO_FRAME and stored[after] != NO_FRAME:
+                current, future, horizon = placed, stored[after], reach
         return Window(int(stored[current]), int(future), horizon, self._past(random, stored, current))
 
     def _horizon(self, random: np.random.Generator) -> int:
         shortest, longest = self.conditions.horizons
         return min(shortest + int((longest - shortest + 1) * random.random() ** HORIZON_POWER), longest)
 
-    def _place(self, random: np.random.Generator, start: int, horizon: int, last: int) -> tuple[int, int]:
-        """Where a horizon begins: within the pair's own span, or around it, so that all of an episode occurs."""
-        horizon = min(horizon, last)
+    def _place(self, random: np.random.Generator, start: int, horizon: int, last: int) -> tuple[int, int, int]:
+        """Where a horizon begins and ends, and how long it is.
+
+        It lies within the pair's own span, or around it, so that all of an episode occurs. In a dataset that is clamped
+        it may go past the episode's last frame, which then stands for what follows; otherwise it is shortened.
+        """
+        if not self.table.clamped:
+            horizon = min(horizon, last)
         slack = self.table.horizon - horizon
         shift = int(random.integers(min(slack, 0), max(slack, 0) + 1))
-        return min(max(start + shift, 0), last - horizon), horizon
+        placed = min(max(start + shift, 0), last if self.table.clamped else last - horizon)
+        return placed, min(placed + horizon, last), horizon
 
     def _past(self, random: np.random.Generator, stored: np.ndarray, current: int) -> tuple[int, ...]:
         history, dropout = self.conditions.history, self.conditions.history_dropout

@@ -42,7 +42,7 @@ def test_evaluate_says_whether_the_words_decide(folder, tmp_path):
     assert set(words["predictors"]) == {"prediction", "copy", "reconstruction"}
     copying, ceiling = (words["predictors"][name]["choice"]["mse"]["all"] for name in ("copy", "reconstruction"))
     assert copying["mean"] == pytest.approx(copying["chance"]) == pytest.approx(3 / 8)
-    assert ceiling["mean"] > 0.9
+    assert ceiling["mean"] > copying["mean"] + 0.2  # of an autoencoder with random weights
     text = (tmp_path / "out" / "results.md").read_text()
     assert "Do the words decide?" in text and "Word gap (dB)" in text and "told to stay still" in text
     with Image.open(tmp_path / "out" / "words.png") as picture:

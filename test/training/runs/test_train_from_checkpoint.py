@@ -61,6 +61,22 @@ def test_fine_tuning_starts_with_what_the_checkpoint_predicts(dataset, other_tas
     assert "trained from scratch" in (other_task / "README.md").read_text()
 
 
+def test_a_refitted_start_keeps_the_motion_and_learns_colours_and_words_anew(dataset, other_task, tmp_path):
+    options = [f"model.weights={other_task}", "model.refit=true", "data.tasks=[slide_right]"]
+    still = ["optimization.learning_rate=1e-12", "optimization.max_steps=2", "optimization.weight_decay=0"]
+    assert main(arguments(dataset, tmp_path, *options, *still)) == 0
+    refitted = tmp_path / "checkpoint"
+    before, after = weights(other_task, "unet"), weights(refitted, "unet")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed <= {"conv_in.weight", "conv_in.bias", "conv_out.weight", "conv_out.bias"} and changed
+    for part in ("vae", "text_encoder"):
+        before, after = weights(other_task, part), weights(refitted, part)
+        assert any(before[name].shape != after[name].shape or (before[name] != after[name]).any() for name in before)
+    vocabularies = [(folder / "tokenizer" / "tokenizer.json").read_text() for folder in (other_task, refitted)]
+    assert vocabularies[0] != vocabularies[1]
+    assert "trained on from" in (refitted / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("option", "problem"),
     [

@@ -1,5 +1,7 @@
 """Which frames a sample is about, when horizon and past are conditions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from moving_squares import make_moving_squares
@@ -86,3 +88,16 @@ def test_the_past_lies_its_steps_back_and_is_left_out_as_often_as_asked(table):
 def test_impossible_conditions_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Conditions(**options)
+
+
+def test_in_a_clamped_dataset_horizons_go_past_the_end_where_the_last_frame_stands_for_what_follows(tmp_path):
+    dataset = make_moving_squares(tmp_path)
+    table = make_pair_table(load_split(dataset, "train"), replace(load_manifest(dataset), tail="clamp"))
+    last = len(table.stored[0]) - 1
+    draw = Sampler(table, Data(), 0, Conditions(horizons=(1, 2 * last), horizon_share=0)).draw(0, SAMPLES)
+    beyond = 0
+    for current, future, horizon in zip(draw.current, draw.future, draw.horizons, strict=True):
+        now, later = place(table, current)[2], place(table, future)[2]
+        assert later == min(now + horizon, last)
+        beyond += now + horizon > last
+    assert SAMPLES / 10 < beyond < SAMPLES and max(draw.horizons) > last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,11 +13,12 @@ from training.dataset.index import Row
 
 @dataclass(frozen=True)
 class Pair:
-    """A row of the dataset with its frames, each uint8 RGB (H, W, 3)."""
+    """A row of the dataset with its frames, each uint8 RGB (H, W, 3); `past` by how many steps they lie back."""
 
     row: Row
     current: np.ndarray
     truth: np.ndarray
+    past: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,16 @@ class Predictor(ABC):
 
     Attributes:
         horizon: how many steps ahead it predicts, or None where any dataset's horizon will do.
+        horizons: the shortest and the longest that it can be asked for; None or twice `horizon` where there is no other.
+        history: how many steps back the frames lie that it wants in `Pair.past`.
         step_duration: seconds of a step, or None when unknown or any will do.
         sees_truth: whether it looks at the truth, which makes it a bound and no predictor.
         takes_words: whether it can be asked with any instruction; an empty one means none.
     """
 
     horizon: int | None = None
+    horizons: tuple[int, int] | None = None
+    history: tuple[int, ...] = ()
     step_duration: float | None = None
     sees_truth: bool = False
     takes_words: bool = True

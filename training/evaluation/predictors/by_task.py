@@ -20,11 +20,12 @@ class ByTask(Predictor):
 
     def __init__(self, predictors: dict[str, Predictor]):
         self.predictors = predictors
-        for name in ("horizon", "step_duration"):
+        for name in ("horizon", "horizons", "step_duration"):
             values = {getattr(each, name) for each in predictors.values()} - {None}
             if len(values) > 1:
                 raise ValueError(f"the tasks' predictors differ in {name}: {', '.join(map(str, sorted(values)))}")
             setattr(self, name, values.pop() if values else None)
+        self.history = tuple(sorted({steps for each in predictors.values() for steps in each.history}))
         self.sees_truth = any(each.sees_truth for each in predictors.values())
         self.takes_words = all(each.takes_words for each in predictors.values())
 

@@ -23,14 +23,26 @@ class CheckpointPredictor(Predictor):
         steps: sampling steps; None is the checkpoint's default.
         seed: of the initial noise.
         prompts: see `word_prompt`.
+        history: give the model the frames before the current one, as far as there are some.
         samples: how many samples with seeds `seed`, `seed` + 1, ... to draw. Above one the prediction is their mean,
             and the value "diversity" is the mean over pixels of their standard deviation, in levels of 255.
     """
 
-    def __init__(self, model, steps: int | None = None, seed: int = 0, prompts: str | None = None, samples: int = 1):
+    def __init__(
+        self,
+        model,
+        steps: int | None = None,
+        seed: int = 0,
+        prompts: str | None = None,
+        samples: int = 1,
+        history: bool = False,
+    ):
         self.model, self.steps, self.seed = model, steps, seed
         self.prompts, self.samples = prompts, samples
         self.horizon, self.step_duration = model.horizon, model.step_duration
+        self.horizons, self.history = model.horizons, model.history if history else ()
+        if history and not model.history:
+            raise ValueError("history: this checkpoint predicts from the current frame alone, it takes no past")
 
     def prepare(self, rows: Sequence[Row], size: tuple[int, int] | None) -> None:
         for row in rows:
@@ -39,8 +51,13 @@ class CheckpointPredictor(Predictor):
     def predict(self, pairs: Sequence[Pair]) -> list[Prediction]:
         frames = [pair.current for pair in pairs]
         prompts = [word_prompt(self.prompts, pair.row) or None for pair in pairs]  # None: without words
+        conditions = {}
+        if self.horizons[0] != self.horizons[1]:
+            conditions["horizons"] = [pair.row.horizon or self.horizon for pair in pairs]
+        if self.history:
+            conditions["histories"] = [pair.past for pair in pairs]
         seeds = range(self.seed, self.seed + self.samples)
-        drawn = [self.model.predict_batch(frames, prompts, steps=self.steps, seed=seed) for seed in seeds]
+        drawn = [self.model.predict_batch(frames, prompts, self.steps, seed, **conditions) for seed in seeds]
         if self.samples == 1:
             return [Prediction(picture) for picture in drawn[0]]
         return [_mean(np.stack(samples)) for samples in zip(*drawn, strict=True)]

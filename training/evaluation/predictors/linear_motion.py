@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training.evaluation.pair_data import read_frame
+from training.evaluation.pair_data import read_frame, stored_frame
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 
 _SMALLEST_MOTION = 0.5  # pixels between the two frames; below it lies the noise of the flow
@@ -21,7 +21,7 @@ class LinearMotion(Predictor):
     """
 
     def __init__(self, target: int, lookback: int = 5):
-        self.scale, self.lookback = target / lookback, lookback
+        self.target, self.lookback = target, lookback
         self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def predict(self, pairs: Sequence[Pair]) -> list[Prediction]:
@@ -29,14 +29,15 @@ class LinearMotion(Predictor):
 
     def _predict(self, pair: Pair) -> Prediction:
         row = pair.row
-        path = row.input_image.with_name(f"episode{row.episode}_frame{row.frame - self.lookback}.jpg")
-        if not path.is_file():
+        path = stored_frame(row, row.frame - self.lookback)
+        if path is None:
             return Prediction(pair.current, {"fallback": 1.0})
         height, width = pair.current.shape[:2]
         frames = (read_frame(path, (width, height)), pair.current)
         flow = self._flow.calc(*(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames), None)
         # The flow belongs to the pixels of the earlier frame, which are where they started.
-        return Prediction(_move(frames[0], pair.current, flow, self.scale + 1), {"fallback": 0.0})
+        scale = (row.horizon or self.target) / self.lookback + 1
+        return Prediction(_move(frames[0], pair.current, flow, scale), {"fallback": 0.0})
 
 
 def _move(source: np.ndarray, onto: np.ndarray, flow: np.ndarray, scale: float) -> np.ndarray:

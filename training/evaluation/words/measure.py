@@ -11,7 +11,7 @@ import numpy as np
 from training.dataset.pairs import draw
 from training.evaluation.journal import Journal
 from training.evaluation.measure import MeasureOptions, Process, in_journal
-from training.evaluation.pair_data import read_frame
+from training.evaluation.pair_data import read_frame, read_past
 from training.evaluation.predictors.base import Pair, Predictor
 from training.evaluation.scores import check_picture
 from training.evaluation.words.choices import Choice
@@ -83,9 +83,7 @@ def _score(predictor: Predictor, choice: Choice, options: MeasureOptions) -> Cho
     return values
 
 
-def _of_phrasing(
-    pictures: Sequence[np.ndarray], current: np.ndarray, futures: Sequence[np.ndarray]
-) -> dict[str, Any]:
+def _of_phrasing(pictures: Sequence[np.ndarray], current: np.ndarray, futures: Sequence[np.ndarray]) -> dict[str, Any]:
     """Distances of the predictions for K instructions from the K futures."""
     pairs = distances_in_pairs(pictures, futures)
     return {**distances_to_futures(pictures, futures), "pairs": pairs, "moved": moved_share(pictures, current)}
@@ -104,8 +102,10 @@ def _predict(
     words: Sequence[str],
     options: MeasureOptions,
 ) -> list[np.ndarray]:
+    past = read_past(choice.query, predictor.history, options.size)
     pairs = [
-        Pair(replace(choice.query, prompt=text), current, truth) for text, truth in zip(words, truths, strict=True)
+        Pair(replace(choice.query, prompt=text), current, truth, past)
+        for text, truth in zip(words, truths, strict=True)
     ]
     pictures = []
     for start in range(0, len(pairs), options.batch_size):
