@@ -34,7 +34,7 @@ class Predictor(ABC):
 
     Attributes:
         horizon: how many steps ahead it predicts, or None where any dataset's horizon will do.
-        horizons: the shortest and the longest that it can be asked for; None or twice `horizon` where there is no other.
+        horizons: the shortest and the longest that it can be asked for; both `horizon`, or None, where only that.
         history: how many steps back the frames lie that it wants in `Pair.past`.
         step_duration: seconds of a step, or None when unknown or any will do.
         sees_truth: whether it looks at the truth, which makes it a bound and no predictor.
