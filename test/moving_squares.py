@@ -38,7 +38,7 @@ def make_moving_squares(
     for split, rows in counts.items():
         (folder / split / METADATA_NAME).write_text("".join(json.dumps(row) + "\n" for row in rows))
     manifest = DatasetManifest(
-        source={"format": "moving squares"},
+        source=({"format": "moving squares", "camera": "camera", "name": "squares"},),
         horizon=horizon,
         step_duration=0.06,
         seed=seed,

@@ -171,7 +171,7 @@ def test_longer_training_learns(dataset, tmp_path):
     losses = [line["loss"] for line in read_log(tmp_path / "log.jsonl")]
     assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
     overall = read_checkpoint_info(tmp_path / "checkpoint").metrics["validation"]["overall"]
-    assert overall["prediction"]["psnr"]["mean"] > overall["copy"]["psnr"]["mean"] + 1
+    assert overall["prediction"]["psnr"]["mean"] > overall["copy"]["psnr"]["mean"] + 0.5
 
 
 def test_time_limit_stops_saved(dataset, tmp_path):

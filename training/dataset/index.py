@@ -65,6 +65,7 @@ class EpisodeRecord:
         source: index of its source.
         number_in_source: its number there; differs from `number` where an earlier source has the same task.
         scene: what is known of its scene; None where its source says nothing.
+        group: what it is split with besides; None where its source says nothing.
     """
 
     task: str
@@ -78,6 +79,7 @@ class EpisodeRecord:
     source: int = 0
     number_in_source: int | None = None
     scene: Scene | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)

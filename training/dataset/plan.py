@@ -30,8 +30,7 @@ def episode_size(episode: Episode | EpisodeRecord) -> EpisodeSize:
     frames = episode.frames if isinstance(episode, EpisodeRecord) else len(episode)
     scene = episode.scene
     number, held_out = (None, False) if scene is None else (scene.number, scene.held_out)
-    group = None if isinstance(episode, EpisodeRecord) else episode.group
-    return EpisodeSize(episode.task, episode.number, frames, scene=number, held_out=held_out, group=group)
+    return EpisodeSize(episode.task, episode.number, frames, scene=number, held_out=held_out, group=episode.group)
 
 
 class DatasetPlan:
@@ -138,6 +137,7 @@ class DatasetPlan:
             source=source,
             number_in_source=number,
             scene=episode.scene,
+            group=episode.group,
         )
 
     def _counts(self, records: tuple[EpisodeRecord, ...], selection: Selection) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,15 +16,17 @@ from rich.console import Console
 from framepred_ros.files import finish_replacement, remove_unfinished
 from framepred_ros.tables import print_tables
 from training.dataset.index import DatasetManifest, Row, load_manifest, load_split
+from training.dataset.pairs import EpisodeKey
 from training.evaluation.pair_data import draw_evenly
 from training.trainer.learner import Learner
 from training.trainer.memory import estimate_memory
-from training.trainer.pair_table import PairTable, choose_samples, choose_tasks, hold_out_episodes, make_pair_table
+from training.trainer.pair_table import PairTable, choose_samples, choose_tasks, make_pair_table
 from training.trainer.recipe import Recipe, Run
 from training.trainer.recipe_file import write_recipe
-from training.trainer.state import saved_states
+from training.trainer.state import read_identity, saved_states
 from training.trainer.trainer import Trainer
 from training.trainer.validation import BEST, CHECKPOINT, Validation
+from training.trainer.validation_episodes import choose_validation_episodes, hold_out, last_episodes
 from training.trainer.weights import check_horizon, find_weights
 
 # Caches and validations of hours, during which the other processes wait, are no failures.
@@ -34,11 +37,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A dataset as a run uses it: its manifest, the training pairs, and the pairs that are kept for validation."""
+    """A dataset as a run uses it: its manifest, the training pairs, and what is kept for validation.
+
+    `held_out` are the pairs to measure on, drawn evenly from all of the `validation_episodes`.
+    """
 
     manifest: DatasetManifest
     table: PairTable
     held_out: list[Row]
+    validation_episodes: frozenset[EpisodeKey]
 
 
 def run(recipe: Recipe, dataset: Path, output: Path, resume: bool, device: str = "auto", dry_run: bool = False) -> None:
@@ -59,7 +66,7 @@ def run(recipe: Recipe, dataset: Path, output: Path, resume: bool, device: str =
     if recipe.run.cpu_threads is not None:
         torch.set_num_threads(recipe.run.cpu_threads)
     accelerator = make_accelerator(recipe.run, device)
-    data = load_data(recipe, dataset)
+    data = load_data(recipe, dataset, read_identity(output) if resume else None)
     learner = make_learner(recipe, data)
     if accelerator.is_main_process:
         describe(recipe, data, learner, accelerator.num_processes)
@@ -77,16 +84,33 @@ def make_accelerator(options: Run, device: str) -> Accelerator:
     return Accelerator(mixed_precision=options.mixed_precision, cpu=device == "cpu", kwargs_handlers=[patience])
 
 
-def load_data(recipe: Recipe, dataset: Path) -> TrainingData:
-    """Reads the dataset's index. Raises DatasetError or ValueError if it is not fit for the recipe."""
-    rows = choose_tasks(load_split(dataset, "train"), recipe.data.tasks)
-    rows, held_out = hold_out_episodes(rows, recipe.validation.episodes_per_task)
-    rows = choose_samples(rows, recipe.data.max_samples, recipe.seed)
+def load_data(recipe: Recipe, dataset: Path, continued: dict | None = None) -> TrainingData:
+    """Reads the dataset's index.
+
+    Args:
+        continued: identity of the run that is continued: it goes on with the same validation episodes.
+
+    Raises DatasetError or ValueError if the dataset is not fit for the recipe.
+    """
     manifest = load_manifest(dataset)
+    rows = choose_tasks(load_split(dataset, "train"), recipe.data.tasks)
+    episodes = _validation_episodes(rows, manifest, recipe.validation.episodes_per_task, continued)
+    rows, held_out = hold_out(rows, episodes)
+    rows = choose_samples(rows, recipe.data.max_samples, recipe.seed)
     used = tuple(each for each in manifest.episodes if recipe.data.tasks is None or each.task in recipe.data.tasks)
     manifest = replace(manifest, episodes=used)
     held_out = draw_evenly(held_out, recipe.validation.pairs_per_task)
-    return TrainingData(manifest, make_pair_table(rows, manifest, recipe.data.mirror), held_out)
+    return TrainingData(manifest, make_pair_table(rows, manifest, recipe.data.mirror), held_out, frozenset(episodes))
+
+
+def _validation_episodes(
+    rows: Sequence[Row], manifest: DatasetManifest, per_task: int, continued: dict | None
+) -> Collection[EpisodeKey]:
+    if continued is None:
+        return choose_validation_episodes(rows, manifest, per_task)
+    if "validation_episodes" not in continued:
+        return last_episodes(rows, per_task)
+    return {(task, number) for task, number in continued["validation_episodes"]}
 
 
 def make_learner(recipe: Recipe, data: TrainingData) -> Learner:
@@ -151,7 +175,11 @@ def train(
     with accelerator.main_process_first():  # the others read what it wrote
         learner.prepare(data.table, output, accelerator)
     validation = Validation(recipe, data.manifest, dataset, output, learner, data.held_out, str(accelerator.device))
-    identity = {"horizon": data.manifest.horizon, "pairs": len(data.table)}
+    identity = {
+        "horizon": data.manifest.horizon,
+        "pairs": len(data.table),
+        "validation_episodes": sorted(data.validation_episodes),
+    }
     trainer = Trainer(recipe, accelerator, learner, data.table, output, validation.run, identity)
     if resume and trainer.resume() and accelerator.is_main_process:
         logger.info("continuing after step %d", trainer.step)

@@ -50,7 +50,7 @@ Tasks: {", ".join(manifest.tasks)}. Scenes, cameras and instructions unlike the 
 `recipe.yaml` lies in the output folder; seed {recipe.seed}, {step} steps of
 {optimization.batch_size * optimization.gradient_accumulation} pairs on each process.
 Dataset: {counts["episodes"]} training episodes, {counts["pairs"]} pairs, split by episode with seed {manifest.seed};
-{kept} of them per task were kept for validation. The loss, and its running average over 50 steps:
+{kept} of them per task and source were kept for validation. The loss, and its running average over 50 steps:
 
 ![Training loss](loss.png)
 

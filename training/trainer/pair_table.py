@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,26 +48,6 @@ class PairTable:
 
     def __len__(self) -> int:
         return len(self.current)
-
-
-def hold_out_episodes(rows: Sequence[Row], per_task: int) -> tuple[list[Row], list[Row]]:
-    """Splits rows by episode: the last `per_task` episodes of each task are for validation.
-
-    Raises ValueError if a task would keep no episode to train on.
-    """
-    episodes = defaultdict(set)
-    for row in rows:
-        episodes[row.task].add(row.episode)
-    held_out = set()
-    for task, numbers in episodes.items():
-        if len(numbers) <= per_task:
-            raise ValueError(
-                f"{task} has {len(numbers)} training episodes, of which validation.episodes_per_task={per_task} would "
-                "leave none to train on"
-            )
-        held_out |= {(task, number) for number in sorted(numbers)[len(numbers) - per_task :]}
-    kept = [row for row in rows if (row.task, row.episode) not in held_out]
-    return kept, [row for row in rows if (row.task, row.episode) in held_out]
 
 
 def choose_tasks(rows: Sequence[Row], tasks: Sequence[str] | None) -> list[Row]:

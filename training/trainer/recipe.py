@@ -310,7 +310,8 @@ class Validation:
     """Held-out training episodes.
 
     Attributes:
-        episodes_per_task: episodes of each task that are never trained on.
+        episodes_per_task: episodes of each task, and of each source, that are never trained on; see
+            `training.trainer.validation_episodes`.
         pairs_per_task: how many of their pairs are scored, evenly drawn and the same every time.
         image: a picture that is predicted besides, with the first pair's instruction: a path, or one within the
             dataset folder; null for none.

@@ -26,6 +26,8 @@ from framepred_ros.files import replacing
 from training.trainer.average import WeightAverage
 
 FOLDER_NAME = "states"
+# Keys of a run's identity that states of earlier versions do not have.
+LATER_KEYS = frozenset({"validation_episodes"})
 # Whole tensors by parameter name, however the model is wrapped or sharded; frozen weights are read from their source.
 OPTIONS = StateDictOptions(full_state_dict=True, ignore_frozen_params=True)
 SAVE_OPTIONS = StateDictOptions(full_state_dict=True, ignore_frozen_params=True, cpu_offload=True)  # main process only
@@ -100,8 +102,21 @@ def save_state(folder: Path, training: Training, step: int, identity: dict, keep
         path.unlink()
 
 
+def read_identity(folder: Path) -> dict | None:
+    """The identity of the newest readable state, as it was given to `save_state`; None where there is none."""
+    for path in saved_states(folder):
+        try:
+            with safe_open(path, "pt") as file:
+                return json.loads(file.metadata()["identity"])
+        except (SafetensorError, OSError):
+            continue
+    return None
+
+
 def load_state(folder: Path, training: Training, identity: dict) -> int:
     """Loads the newest readable state into the given objects, and returns its number of steps; 0 without a state.
+
+    What is in `identity` but was not yet told by the program that wrote the state does not count.
 
     Raises:
         ResumeError: the state belongs to another recipe or dataset, or none of the states can be read.
@@ -176,7 +191,8 @@ def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Ten
 
 
 def _check_identity(path: Path, saved: dict, current: dict) -> None:
-    different = sorted(key for key in saved.keys() | current.keys() if saved.get(key) != current.get(key))
+    keys = saved.keys() | current.keys() - (LATER_KEYS - saved.keys())
+    different = sorted(key for key in keys if saved.get(key) != current.get(key))
     if different:
         raise ResumeError(
             f"{path} belongs to another run: {', '.join(different)} differ. Use another --output, or delete that file"

@@ -6,7 +6,7 @@ import torch
 from moving_squares import TASKS, make_moving_squares
 
 from training.dataset.index import load_manifest, load_split
-from training.trainer.pair_table import NO_MIRROR, choose_samples, hold_out_episodes, make_pair_table
+from training.trainer.pair_table import NO_MIRROR, choose_samples, make_pair_table
 from training.trainer.recipe import Data
 from training.trainer.sampler import Sampler, draw_noise
 
@@ -28,15 +28,6 @@ def table(dataset, rows):
 
 def concatenate(draws, name):
     return np.concatenate([getattr(draw, name) for draw in draws])
-
-
-def test_held_out_episodes_are_whole_and_never_trained_on(rows):
-    kept, held_out = hold_out_episodes(rows, 1)
-    assert {(row.task, row.episode) for row in held_out} == {(task, 3) for task in TASKS}
-    assert not {(row.task, row.episode) for row in kept} & {(row.task, row.episode) for row in held_out}
-    assert len(kept) + len(held_out) == len(rows)
-    with pytest.raises(ValueError, match="none to train on"):
-        hold_out_episodes(rows, 4)
 
 
 def test_chosen_samples_are_a_random_share(rows):
