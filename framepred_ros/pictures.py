@@ -1,8 +1,8 @@
-"""Pictures: resizing, panels under labels, animations and figures, each file whole or absent."""
+"""Pictures: resizing, panels under labels, videos and figures, each file whole or absent."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ LABEL_HEIGHT = 28  # pixels
 GAP = 4
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 SHORTEST = 20  # milliseconds per picture of an animation; viewers slow down what is faster
+VIDEOS = (".gif", ".mp4")
 
 
 def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -31,13 +32,18 @@ def resize_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def panel_labels(steps: int | None, seconds: float | None) -> tuple[str, str, str]:
     """Returns the titles of the three panels for a horizon in steps, seconds or both."""
-    ahead = f"{steps} steps" if steps else f"{seconds:g} s"
-    if steps and seconds:
-        ahead += f" ({seconds:.1f} s)"
+    ahead = span_text(steps, seconds)
     return "camera now", f"predicted {ahead} ahead", f"camera {ahead} later"
 
 
-def compose_row(panels: tuple[np.ndarray, ...], labels: tuple[str, ...]) -> Image.Image:
+def span_text(steps: int | None, seconds: float | None) -> str:
+    """Returns a span of time as words: in steps, seconds or both."""
+    if not steps:
+        return f"{seconds:g} s"
+    return f"{steps} steps ({seconds:.3g} s)" if seconds else f"{steps} steps"
+
+
+def compose_row(panels: Sequence[np.ndarray], labels: Sequence[str]) -> Image.Image:
     """Returns RGB uint8 (height, width, 3) panels side by side, each under its label."""
     height, width = panels[0].shape[:2]
     row = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + LABEL_HEIGHT), PAPER)
@@ -69,6 +75,48 @@ def save_gif(path: Path, pictures: Sequence[Image.Image], period: float, colors:
     duration = max(SHORTEST, round(1000 * period))
     with replacing(path) as temporary:
         first.save(temporary, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+
+
+def check_video(path: Path) -> None:
+    """Raises ValueError or FileNotFoundError when `save_video` could not write there."""
+    if path.suffix not in VIDEOS:
+        raise ValueError(f"{path} must end in {' or '.join(VIDEOS)}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no such folder for the output: {path.parent}")
+
+
+def save_video(path: Path, pictures: Iterable[Image.Image], period: float) -> int:
+    """Writes RGB pictures of one size as a GIF or an MP4 file, by the name's ending; returns how many they were.
+
+    Args:
+        period: seconds per picture.
+
+    Raises:
+        ValueError: another ending, or this OpenCV cannot write MP4.
+    """
+    check_video(path)
+    if path.suffix == ".mp4":
+        return _save_mp4(path, pictures, period)
+    pictures = list(pictures)
+    save_gif(path, pictures, period)
+    return len(pictures)
+
+
+def _save_mp4(path: Path, pictures: Iterable[Image.Image], period: float) -> int:
+    """Writes MPEG-4 video, which OpenCV's wheels can encode without further libraries."""
+    writer, count = None, 0
+    with replacing(path, ending=path.suffix) as temporary:
+        for picture in pictures:
+            frame = np.asarray(picture)[: picture.height // 2 * 2, : picture.width // 2 * 2, ::-1]  # even sides, BGR
+            if writer is None:
+                code = cv2.VideoWriter_fourcc(*"mp4v")
+                writer = cv2.VideoWriter(str(temporary), code, 1 / period, frame.shape[1::-1])
+                if not writer.isOpened():
+                    raise ValueError(f"{path}: this OpenCV cannot write MP4 video; write a .gif")
+            writer.write(np.ascontiguousarray(frame))
+            count += 1
+        writer.release()
+    return count
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:

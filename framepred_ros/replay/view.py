@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from framepred_ros.files import replacing
-from framepred_ros.pictures import compose_row, panel_labels, resize_frame, save_gif
+from framepred_ros.pictures import check_video, compose_row, panel_labels, resize_frame, save_video
 from framepred_ros.replay.episode_bag import BagFrame, EpisodeBag, image_topics
 
 PREDICTION_NAMES = ("predicted_frame", "predicted_frame/compressed")
 OTHER_OUTPUTS = ("comparison", "comparison/compressed")  # of the node: pictures, but no camera
-FORMATS = (".gif", ".mp4")
 SLACK = 5.0  # seconds by which a prediction may be recorded after its frame
 RATE_SAMPLE = 30  # predictions that the animation's speed is taken from
 MINIMUM_PERIOD = 0.02  # seconds per picture
@@ -119,10 +115,7 @@ def save_view(path: str | Path, output: str | Path, horizon: float, image_topic:
         FileNotFoundError, ValueError: bad bag or output; the message names it and says what to do.
     """
     output = Path(output)
-    if output.suffix not in FORMATS:
-        raise ValueError(f"{output} must end in {' or '.join(FORMATS)}")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"no such folder for the output: {output.parent}")
+    check_video(output)
     every = moments(path, horizon, image_topic)
     first = list(islice(every, RATE_SAMPLE))
     if not first:
@@ -136,27 +129,4 @@ def save_view(path: str | Path, output: str | Path, horizon: float, image_topic:
         compose_row((each.current, each.predicted, each.actual), labels)
         for each in tqdm(chain(first, every), unit="frame", desc=output.name, disable=None)
     )
-    return _save_gif(output, rows, period) if output.suffix == ".gif" else _save_mp4(output, rows, period)
-
-
-def _save_gif(path: Path, rows: Iterator[Image.Image], period: float) -> int:
-    pictures = list(rows)
-    save_gif(path, pictures, period)
-    return len(pictures)
-
-
-def _save_mp4(path: Path, rows: Iterator[Image.Image], period: float) -> int:
-    """Write MPEG-4 video, which OpenCV's wheels can encode without further libraries."""
-    writer, count = None, 0
-    with replacing(path, ending=path.suffix) as temporary:
-        for row in rows:
-            picture = np.asarray(row)[: row.height // 2 * 2, : row.width // 2 * 2, ::-1]  # even sides, BGR
-            if writer is None:
-                code = cv2.VideoWriter_fourcc(*"mp4v")
-                writer = cv2.VideoWriter(str(temporary), code, 1 / period, picture.shape[1::-1])
-                if not writer.isOpened():
-                    raise ValueError(f"{path}: this OpenCV cannot write MP4 video; write a .gif")
-            writer.write(np.ascontiguousarray(picture))
-            count += 1
-        writer.release()
-    return count
+    return save_video(output, rows, period)
