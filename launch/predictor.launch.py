@@ -5,7 +5,6 @@ file's value, in force. For several cameras a topic is a pattern:
 `cameras:="[left, right]" image_topic:="/{camera}/image_raw"`.
 """
 
-import os
 from typing import List  # noqa: UP035  (launch_ros wants List[str], not list[str])
 
 import yaml
@@ -16,7 +15,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from framepred_ros.node.parameters import PREDICTOR_PARAMETERS
-from framepred_ros.ros.local_network import PROFILE_VARIABLE, profile_path
+from framepred_ros.ros.local_network import profile_variables
 
 TOPICS = {
     "image_topic": ("image", "Camera topic, sensor_msgs/Image; its /compressed with image_transport:=compressed"),
@@ -70,8 +69,8 @@ def generate_launch_description():
     arguments |= {spec.name: f"{spec.description} Node default: {spec.default!r}" for spec in PREDICTOR_PARAMETERS}
     arguments |= {"namespace": "Namespace of the node", "params_file": "YAML file with the node's parameters"}
     arguments["respawn"] = "true: under a supervisor that starts the node again when it is killed or crashes"
-    profile = os.environ.get(PROFILE_VARIABLE) or str(profile_path())
     return LaunchDescription(
         [DeclareLaunchArgument(name, default_value="", description=text) for name, text in arguments.items()]
-        + [SetEnvironmentVariable(PROFILE_VARIABLE, profile), OpaqueFunction(function=start_node)]
+        + [SetEnvironmentVariable(name, profile) for name, profile in profile_variables().items()]
+        + [OpaqueFunction(function=start_node)]
     )

@@ -21,7 +21,7 @@ from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.parameters import PREDICTOR_PARAMETERS
 from framepred_ros.node.pipeline import PredictionPipeline
 from framepred_ros.node.services import PredictionServices
-from framepred_ros.ros.guards import guarded, steady_clock, transition
+from framepred_ros.ros.guards import guarded, refuse_illegal_transitions, steady_clock, transition
 from framepred_ros.ros.image_messages import converter
 from framepred_ros.ros.parameters import Changeable, ParameterSpec, declare_parameters
 from framepred_ros.ros.process import NodeExecutor, create_node, end_process, ros_process
@@ -42,6 +42,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
         Node.__init__(self, "predictor", **kwargs)
         # Re-entrant, and not the node's default group: `configuring` can be asked for while a model loads.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        refuse_illegal_transitions(self)
         declare_parameters(self, PREDICTOR_PARAMETERS, self._objection)
         self._inputs = MutuallyExclusiveCallbackGroup()
         self._remembered: dict[str, RememberedCamera] = {}  # outlives the pipeline

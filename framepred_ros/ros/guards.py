@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from lifecycle_msgs.srv import ChangeState
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -58,6 +60,31 @@ def transition(method: Callable[[Any, LifecycleState], TransitionCallbackReturn]
         if result == TransitionCallbackReturn.SUCCESS:
             self.transition_ended(name, "")
         return result
+
+    return call
+
+
+def refuse_illegal_transitions(node: Node) -> None:
+    """Answer an illegal transition with `success` false: up to Jazzy, rclpy raises instead, which ends the process.
+
+    Args:
+        node: a lifecycle node whose services are there already.
+    """
+    for service in node.services:
+        if service.srv_type is ChangeState:
+            service.callback = _refusing(node, service.callback)
+
+
+def _refusing(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
+    def call(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        try:
+            return callback(request, response)
+        except RCLError as error:
+            if not node.context.ok():  # the process ends
+                raise
+            node.get_logger().error(f"No transition {request.transition.id} {request.transition.label}: {error}")
+            response.success = False
+            return response
 
     return call
 

@@ -7,7 +7,9 @@ import socket
 import sys
 from pathlib import Path
 
-PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+# As Fast DDS 3 calls it (Kilted and newer) and as Fast DDS 2 does (Humble, Jazzy). Each reads its own name only; Kilted
+# says in the log that it knows the other one, too.
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 # Fast DDS derives its ports from the domain; above 101 they fall into Linux's range of ephemeral ports.
 LAST_DOMAIN_ID = 101
 
@@ -34,13 +36,19 @@ def profile_path() -> Path:
     return share_file("config", "fastdds.xml")
 
 
+def profile_variables() -> dict[str, str]:
+    """Return the environment variables that put the profile into force; a profile of the user wins."""
+    given = {name: os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)}
+    profile = next(iter(given.values()), None) or str(profile_path())
+    return dict.fromkeys(PROFILE_VARIABLES, profile) | given
+
+
 def local_environment(domain_id: int) -> dict[str, str]:
     """Return this process's environment with the transport profile and all ROS traffic kept on this machine.
 
     A profile or field check that the user has set is kept.
     """
-    environment = dict(os.environ)
-    environment.setdefault(PROFILE_VARIABLE, str(profile_path()))
+    environment = dict(os.environ) | profile_variables()
     environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     if environment.get("ROS_DISTRO") == "humble":  # knows only the variable that later distributions replaced
         environment["ROS_LOCALHOST_ONLY"] = "1"

@@ -4,12 +4,13 @@ import pytest
 from tiny_checkpoint import make_tiny_checkpoint
 
 from benchmarks.node import main
+from framepred_ros.ros.local_network import PROFILE_VARIABLES
 
 
 @pytest.mark.ros
 @pytest.mark.slow
 def test_a_live_node_is_fed_questioned_and_ended(tmp_path, capsys, monkeypatch):
-    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", *PROFILE_VARIABLES):
         monkeypatch.delenv(name, raising=False)  # the command sets them for its own process
     checkpoint = make_tiny_checkpoint(tmp_path / "checkpoint")
     assert main(["--seconds=3", "--checkpoint", str(checkpoint), f"--out={tmp_path / 'out'}"]) == 0
