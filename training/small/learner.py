@@ -136,7 +136,8 @@ class SmallLearner:
         text, condition = batch.noise.drop_conditions(tokens, self.empty, condition, dropout)
         predicted = model(noisy.noisy, condition, noisy.timesteps, text, horizons).float()
         psnr = self.velocity_loss.one_step_psnr(predicted.detach(), noisy)
-        return self.velocity_loss(predicted, noisy), {"one_step_psnr": psnr}
+        patches = self.velocity_loss.patch_weights(current, future)
+        return self.velocity_loss(predicted, noisy, patches), {"one_step_psnr": psnr}
 
     def inputs(self, batch_size: int) -> tuple[torch.Tensor, ...]:
         """See `Learner`."""

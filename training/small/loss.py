@@ -12,6 +12,9 @@ from training.trainer.recipe import Loss
 from training.trainer.sampler import Noise
 
 
+CHANGE = 6 / 127.5  # root mean square over a patch's pixels, in [-1, 1], from which it counts as changed
+
+
 @dataclass(frozen=True)
 class NoisyBatch:
     """Noisy latents (N, C, h, w), timesteps (N,), the v to predict (N, C, h, w), and who is at the last timestep."""
@@ -51,24 +54,41 @@ class VelocityLoss(torch.nn.Module):
     def __init__(self, vae: PatchAutoencoder, options: Loss):
         super().__init__()
         std = vae.std.detach().float()
-        self.l1_weight = options.l1_weight
+        self.l1_weight, self.still_weight = options.l1_weight, options.still_weight
         self.values = vae.components[0].numel()
         self.register_buffer("variance", std.square())
         self.register_buffer("weights", std**options.channel_weight_power / (std**options.channel_weight_power).sum())
         self.register_buffer("decoder", vae.components.detach().float().flatten(1) * std[:, None])
 
-    def forward(self, predicted: torch.Tensor, batch: NoisyBatch) -> torch.Tensor:
-        """Mean loss of a batch; `predicted` is v (N, C, h, w), float32."""
+    def forward(
+        self, predicted: torch.Tensor, batch: NoisyBatch, patches: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Mean loss of a batch.
+
+        Args:
+            predicted: v (N, C, h, w), float32.
+            patches: weights of the patches with a mean of one, (N, 1, h, w), from `patch_weights`; None weighs all alike.
+        """
         error = predicted - batch.velocity
-        loss = (error.square().mean(dim=(0, 2, 3)) * self.weights).sum()
+        squares = error.square() if patches is None else error.square() * patches
+        loss = (squares.mean(dim=(0, 2, 3)) * self.weights).sum()
         if self.l1_weight:
             # In units of the pixels' standard deviation, so that the weight means the same for any data.
             scale = (self.variance.sum() / self.values).sqrt()
-            loss = loss + self.l1_weight * self._absolute_error(error) / scale
+            loss = loss + self.l1_weight * self._absolute_error(error, patches) / scale
         return loss
 
-    def _absolute_error(self, error: torch.Tensor) -> torch.Tensor:
-        """Mean absolute error in pixels of an error in latents (N, C, h, w).
+    @torch.no_grad()
+    def patch_weights(self, current: torch.Tensor, future: torch.Tensor) -> torch.Tensor | None:
+        """Weights (N, 1, h, w) of patches that change, and of those that do not, between latents (N, C, h, w)."""
+        if self.still_weight == 1:
+            return None
+        squares = ((future - current).square() * self.variance[:, None, None]).sum(dim=1, keepdim=True) / self.values
+        weights = torch.where(squares > CHANGE**2, 1.0, self.still_weight)
+        return weights / weights.mean()
+
+    def _absolute_error(self, error: torch.Tensor, patches: torch.Tensor | None) -> torch.Tensor:
+        """Mean absolute error in pixels of an error in latents (N, C, h, w), with the patches' weights.
 
         Decoding D is linear: |De| = sign(De) . De = D'sign(De) . e, and D'sign(De) is the gradient too. So nothing of
         the pixels' size, which is eight times that of the latents, is kept for the backward pass or read in it.
@@ -77,6 +97,8 @@ class VelocityLoss(torch.nn.Module):
         with torch.no_grad():
             signs = (error @ self.decoder).sign_()
             slope = (signs @ self.decoder.T).float()
+            if patches is not None:
+                slope *= patches.reshape(-1, 1)
         return (error * slope).sum() / signs.numel()
 
     @torch.no_grad()

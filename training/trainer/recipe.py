@@ -44,6 +44,8 @@ class Loss:
             and need not learn to ignore noise that says nothing; one-step prediction then starts from zeros too.
         channel_weight_power: latent channel k weighs std_k to this power in the squared error; 2 is pixel error.
         l1_weight: weight of the absolute pixel error beside the squared one; it favours sharp edges over blurred ones.
+        still_weight: weight of patches that stay as they are, relative to those that change. Compositing shows the
+            camera's own pixels where nothing changes, so that an error there costs little.
         conditioning_dropout: as in `Diffusion`; without it the model can be run without guidance only.
     """
 
@@ -51,11 +53,13 @@ class Loss:
     last_timestep_noise: bool = False
     channel_weight_power: float = 2.0
     l1_weight: float = 0.0
+    still_weight: float = 1.0
     conditioning_dropout: float = 0.0
 
     def __post_init__(self):
         _check_share(self, "last_timestep_fraction")
         _check_share(self, "conditioning_dropout", most=1 / 3)
+        _check_positive(self, "still_weight")
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,26 @@ def test_the_gradient_of_the_absolute_loss_is_that_of_the_decoded_error(vae):
     torch.testing.assert_close(gradient, expected)
 
 
+def test_still_patches_weigh_less_in_both_losses_and_the_mean_weight_is_one(vae):
+    torch.manual_seed(0)
+    current, future, guess = torch.zeros(2, 24, 8, 12), torch.zeros(2, 24, 8, 12), torch.randn(2, 24, 8, 12)
+    future[0, :, :4] = torch.randn(24, 4, 12)  # a quarter of the patches changes
+    batch = noised(future - current, Loss(last_timestep_fraction=1.0))
+    for l1_weight in (0.0, 1.0):
+        plain = VelocityLoss(vae, Loss(l1_weight=l1_weight))
+        loss = VelocityLoss(vae, Loss(l1_weight=l1_weight, still_weight=0.1))
+        assert plain.patch_weights(current, future) is None
+        patches = loss.patch_weights(current, future)
+        assert patches.shape == (2, 1, 8, 12) and float(patches.mean()) == pytest.approx(1)
+        assert (patches[0, :, :4] == patches.max()).all() and (patches > patches.min()).sum() == 4 * 12
+        assert float(patches.max() / patches.min()) == pytest.approx(10)
+        only = -guess.clone()
+        only[0, :, :4] = -future[0, :, :4]  # right where something changes
+        assert loss(only, batch, patches) < plain(only, batch)
+        everywhere = -future + 0.3
+        torch.testing.assert_close(loss(everywhere, batch, patches), plain(everywhere, batch), rtol=1e-4, atol=1e-6)
+
+
 def test_a_patch_autoencoder_without_weights_still_has_orthonormal_components():
     flat = PatchAutoencoder(patch_size=4, latent_channels=5).components.flatten(1)
     assert torch.equal(flat @ flat.T, torch.eye(5))
