@@ -9,6 +9,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from framepred_ros.tables import print_tables
+from training.simulation.appearance import LOOKS
 from training.simulation.instructions import SEEN
 from training.simulation.table import TASK_NAME as TABLE_SCENES
 
@@ -27,7 +28,15 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--randomize", action="store_true", help="also vary light, colours and camera pose")
+    looks = parser.add_mutually_exclusive_group()
+    looks.add_argument(
+        "--look",
+        default="plain",
+        choices=LOOKS,
+        help="random: light, shadows, colours, textures, arms and camera vary; robotwin: near RoboTwin's own pictures; "
+        "mixed: each episode or scene has one of the three",
+    )
+    looks.add_argument("--randomize", action="store_const", dest="look", const="random", help="--look random")
     parser.add_argument(
         "--held-out",
         action="store_true",
@@ -74,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
                 arguments.episodes,
                 arguments.first_seed,
                 arguments.workers,
-                arguments.randomize,
+                arguments.look,
                 on_episode,
                 arguments.remove_block_at,
                 arguments.held_out,

@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 
 from training.simulation.opengl import check_backend
-from training.simulation.scene import CAMERA_FOVY, CAMERA_HEIGHT, CAMERA_WIDTH
+from training.simulation.scene import CAMERA_HEIGHT, CAMERA_WIDTH
 
 
 class HeadCamera:
@@ -26,7 +26,8 @@ class HeadCamera:
 
 def calibration(data: mujoco.MjData) -> dict[str, np.ndarray]:
     """RoboTwin's camera matrices in float32: `intrinsic_cv` (3, 3), `extrinsic_cv` (3, 4), `cam2world_gl` (4, 4)."""
-    focal = CAMERA_HEIGHT / 2 / np.tan(np.radians(CAMERA_FOVY) / 2)
+    field_of_view = data.model.camera("head_camera").fovy[0]
+    focal = CAMERA_HEIGHT / 2 / np.tan(np.radians(field_of_view) / 2)
     intrinsic = np.array([[focal, 0, CAMERA_WIDTH / 2], [0, focal, CAMERA_HEIGHT / 2], [0, 0, 1]])
     camera = data.camera("head_camera")
     cam2world = np.eye(4)

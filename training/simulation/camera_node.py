@@ -17,11 +17,12 @@ from std_msgs.msg import Header, String
 
 from framepred_ros.ros.image_messages import image_from_rgb
 from framepred_ros.ros.process import create_node, ros_process
+from training.simulation.appearance import Appearance
 from training.simulation.camera import HeadCamera
 from training.simulation.instructions import phrasings
 from training.simulation.kinematics import UnreachableError
 from training.simulation.opengl import RenderingError, check_backend
-from training.simulation.scene import STEP, Appearance
+from training.simulation.scene import STEP
 from training.simulation.tasks import TASKS
 from training.simulation.world import SAVE_FREQUENCY, GraspError, World
 

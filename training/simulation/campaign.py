@@ -37,7 +37,7 @@ def run_campaign(
     episodes: int,
     first_seed: int,
     workers: int,
-    randomize: bool,
+    look: str,
     on_episode: Callable[[str, int, EpisodeRecord | SceneSummary | None], None],
     remove_block_at: float | None = None,
     held_out: bool = False,
@@ -45,20 +45,20 @@ def run_campaign(
     """Simulate until every task has `episodes` successful episodes under `root`.
 
     For `table_scenes`, `episodes` counts scenes, each of which gives several episodes. `on_episode(task, seed, record)`
-    is called after each seed, with None for a failed one. `randomize` and `remove_block_at` are those of
+    is called after each seed, with None for a failed one. `look` and `remove_block_at` are those of
     `simulate_episode`, `held_out` is that of `simulate_scene`.
 
     Raises:
         RuntimeError: a task fails `MAX_FAILURES_IN_A_ROW` seeds in a row.
         ValueError: `root` holds episodes made with other options.
     """
-    options = {"randomize": randomize}
+    options = {"look": look}
     if remove_block_at is not None:
         options["remove_block_at"] = remove_block_at
     if held_out:
         options["held_out"] = True
     for task in tasks:
-        _check_options(task_folder(root, task), {"first_seed": first_seed, **options})
+        _check_options(task_folder(root, task), {"first_seed": first_seed, "randomize": look != "plain", **options})
         if task != TABLE_SCENES:  # whose episodes bring their own
             _write_json(root / "instructions" / f"{task}.json", task_instructions(task))
     # A fresh interpreter per worker: OpenGL contexts do not survive a fork.
@@ -158,7 +158,9 @@ def _number(folder: Path) -> None:
 
 
 def _check_options(folder: Path, options: dict) -> None:
+    """Write the options, or raise ValueError where the folder was made with others."""
     path = folder / "options.json"
+    options = {key: value for key, value in options.items() if (key, value) != ("look", "plain")}
     if not path.exists():
         _write_json(path, options)
     elif (found := json.loads(path.read_text())) != options:

@@ -11,12 +11,13 @@ import numpy as np
 
 from framepred_ros.files import new_folder
 from training.simulation import robot_model
+from training.simulation.appearance import draw_appearance
 from training.simulation.camera import HeadCamera, calibration
 from training.simulation.instructions import phrasings
 from training.simulation.kinematics import UnreachableError
 from training.simulation.poses import Pose
 from training.simulation.removal import TapedWorld, replay_without
-from training.simulation.scene import Appearance, SceneSpec, random_appearance
+from training.simulation.scene import SceneSpec
 from training.simulation.tasks import TASKS
 from training.simulation.tasks.base import Task
 from training.simulation.world import GraspError, World
@@ -28,15 +29,16 @@ class _TaskFailed(Exception):
     """The motion was played to its end, and the scene is not as the task wants it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EpisodeRecord:
-    """What `scene_info.json` keeps of an episode."""
+    """What `scene_info.json` keeps of an episode; `look` is the one it has, also of a mixture."""
 
     seed: int
     frames: int
     randomized: bool
     instructions: dict[str, list[str]]
     info: dict[str, str]
+    look: str = "plain"
 
 
 def task_folder(root: Path, task: str) -> Path:
@@ -45,17 +47,17 @@ def task_folder(root: Path, task: str) -> Path:
 
 
 def simulate_episode(
-    task_name: str, seed: int, folder: Path, randomize: bool, remove_block_at: float | None = None
+    task_name: str, seed: int, folder: Path, look: str, remove_block_at: float | None = None
 ) -> EpisodeRecord | None:
     """Simulate `task_name` from `seed` and write its frames to `folder`/{j}.pkl; None if the task did not succeed.
 
-    `folder` is whole or absent.
+    `folder` is whole or absent; `look` is one of `appearance.LOOKS`.
     From the fraction `remove_block_at` of the episode on the task's block is gone (`removal.py`); success is then that
     of the undisturbed episode.
     """
     rng = np.random.default_rng([seed, list(TASKS).index(task_name)])
     task = TASKS[task_name](rng)
-    appearance = random_appearance(rng) if randomize else Appearance()
+    appearance = draw_appearance(look, rng)
     try:
         with new_folder(folder) as partial:
             recorder = _Recorder(partial)
@@ -65,7 +67,14 @@ def simulate_episode(
                 recorder.close()
             if not succeeded:
                 raise _TaskFailed
-            record = EpisodeRecord(seed, recorder.frames, randomize, phrasings(task_name, task.slots()), task.slots())
+            record = EpisodeRecord(
+                seed=seed,
+                frames=recorder.frames,
+                randomized=appearance.look != "plain",
+                instructions=phrasings(task_name, task.slots()),
+                info=task.slots(),
+                look=appearance.look,
+            )
             (partial / "record.json").write_text(json.dumps(record.__dict__))
             return record
     except (GraspError, UnreachableError, _TaskFailed):

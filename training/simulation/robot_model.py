@@ -27,8 +27,8 @@ def finger_joint_names(side: str) -> list[str]:
     return [f"{side}_finger1", f"{side}_finger2"]
 
 
-def arm_xml(side: str) -> str:
-    """One arm as an MJCF body.
+def arm_xml(side: str, heavy: bool = False) -> str:
+    """One arm as an MJCF body, of slim or of `heavy` parts; these look different and move alike.
 
     At zero joint angles the arm points along world +y; the flange's +x is the approach axis.
     """
@@ -47,12 +47,7 @@ def arm_xml(side: str) -> str:
           <body name="{side}_link3" pos="{UPPER_ARM} 0 0" gravcomp="1">
             <joint name="{side}_joint3" class="arm" axis="0 1 0" range="-0.2 2.9"/>
             <geom class="visual" type="cylinder" size="0.04 0.046" zaxis="0 1 0" material="dark"/>
-            <geom class="visual" type="capsule" size="0.026 {half_fore - 0.05}" pos="{half_fore - 0.01} 0 0"
-                  zaxis="1 0 0" material="shell"/>
-            <geom class="visual" type="box" size="0.075 0.005 0.012" pos="{half_fore - 0.03} 0.0245 0"
-                  material="accent"/>
-            <geom class="visual" type="box" size="0.075 0.005 0.012" pos="{half_fore - 0.03} -0.0245 0"
-                  material="accent"/>
+            {_heavy_forearm_xml(half_fore) if heavy else _slim_forearm_xml(half_fore)}
             <body name="{side}_link4" pos="{FOREARM} 0 0" gravcomp="1">
               <joint name="{side}_joint4" class="wrist" axis="1 0 0" range="-2.9 2.9"/>
               <geom class="visual" type="cylinder" size="0.034 0.018" pos="-0.03 0 0" zaxis="1 0 0" material="dark"/>
@@ -62,7 +57,7 @@ def arm_xml(side: str) -> str:
                 <body name="{side}_link6" pos="{WRIST} 0 0" gravcomp="1">
                   <joint name="{side}_joint6" class="wrist" axis="1 0 0" range="-3.1 3.1"/>
                   <site name="{side}_flange" size="0.005" group="5"/>
-                  {_gripper_xml(side)}
+                  {_gripper_xml(side, heavy)}
                 </body>
               </body>
             </body>
@@ -72,13 +67,32 @@ def arm_xml(side: str) -> str:
     </body>"""
 
 
-def _gripper_xml(side: str) -> str:
+def _slim_forearm_xml(half: float) -> str:
+    return f"""<geom class="visual" type="capsule" size="0.026 {half - 0.05}" pos="{half - 0.01} 0 0"
+                  zaxis="1 0 0" material="shell"/>
+            <geom class="visual" type="box" size="0.075 0.005 0.012" pos="{half - 0.03} 0.0245 0"
+                  material="accent"/>
+            <geom class="visual" type="box" size="0.075 0.005 0.012" pos="{half - 0.03} -0.0245 0"
+                  material="accent"/>"""
+
+
+def _heavy_forearm_xml(half: float) -> str:
+    return f"""<geom class="visual" type="box" size="{half - 0.02} 0.030 0.036" pos="{half - 0.01} 0 0"
+                  material="shell"/>
+            <geom class="visual" type="box" size="0.095 0.032 0.022" pos="{half + 0.005} 0 -0.004"
+                  material="accent"/>
+            <geom class="visual" type="cylinder" size="0.043 0.034" pos="{2 * half - 0.035} 0 0" zaxis="0 1 0"
+                  material="shell"/>"""
+
+
+def _gripper_xml(side: str, heavy: bool) -> str:
+    bar = "0.010 0.088 0.008" if heavy else "0.006 0.058 0.010"
     fingers = "".join(_finger_xml(side, number, sign) for number, sign in ((1, 1), (2, -1)))
     return f"""
                   <geom class="visual" type="cylinder" size="0.029 0.022" pos="-0.022 0 0" zaxis="1 0 0"
                         material="dark"/>
                   <geom class="visual" type="box" size="0.020 0.052 0.020" pos="0.024 0 0" material="dark"/>
-                  <geom class="visual" type="box" size="0.006 0.058 0.010" pos="0.048 0 0" material="metal"/>
+                  <geom class="visual" type="box" size="{bar}" pos="0.048 0 0" material="bar"/>
                   {fingers}"""
 
 
@@ -88,7 +102,7 @@ def _finger_xml(side: str, number: int, sign: int) -> str:
                   <body name="{side}_finger{number}_body" pos="0.05 0 0" gravcomp="1">
                     <joint name="{side}_finger{number}" class="finger" axis="0 {sign} 0"/>
                     <geom class="visual" type="box" size="0.026 0.007 0.013" pos="0.024 {sign * 0.0135} 0"
-                          material="shell"/>
+                          material="finger"/>
                     <geom class="visual" type="box" size="0.036 0.0045 0.011" pos="0.066 {sign * 0.0105} 0"
                           material="dark"/>
                     <geom name="{side}_pad{number}" class="pad" size="0.024 0.003 0.011" pos="0.078 {sign * 0.003} 0"/>

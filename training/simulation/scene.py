@@ -10,6 +10,8 @@ import mujoco
 import numpy as np
 
 from training.simulation import robot_model
+from training.simulation.appearance import Appearance
+from training.simulation.textures import Texture, texture_png
 
 TABLE_TOP = 0.74
 STEP = 1 / 250  # seconds, RoboTwin's simulation step
@@ -17,43 +19,6 @@ CAMERA_WIDTH, CAMERA_HEIGHT = 320, 240
 CAMERA_FOVY = 37.0  # degrees, RoboTwin's D435
 CAMERA_POSITION = np.array([-0.032, -0.45, 1.35])
 CAMERA_FORWARD = np.array([0.0, 0.6, -0.8])  # what SAPIEN makes of RoboTwin's unnormalised vector
-
-
-@dataclass(frozen=True)
-class Appearance:
-    """Everything that changes how a scene looks but not what happens in it. Colours are RGB in 0..1."""
-
-    table: tuple[float, float, float] = (0.80, 0.80, 0.79)
-    wall: tuple[float, float, float] = (1.0, 0.9, 0.9)
-    shell: tuple[float, float, float] = (0.80, 0.81, 0.83)
-    dark: tuple[float, float, float] = (0.16, 0.17, 0.19)
-    accent: tuple[float, float, float] = (0.10, 0.42, 0.75)
-    ambient: float = 0.42
-    sun: float = 0.45
-    sun_direction: tuple[float, float, float] = (0.0, 0.5, -1.0)
-    camera_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)  # metres
-    camera_tilt: tuple[float, float] = (0.0, 0.0)  # radians about the camera's x and y axes
-
-
-def random_appearance(rng: np.random.Generator) -> Appearance:
-    """Draw light, colours and camera jitter for `--randomize` (after RoboTwin 2.0's domain randomisation)."""
-
-    def shade(base: Sequence[float], spread: float) -> tuple[float, float, float]:
-        return tuple(float(v) for v in np.clip(np.asarray(base) + rng.uniform(-spread, spread, 3), 0.05, 1.0))
-
-    table = shade((0.75, 0.72, 0.68), 0.25)
-    return Appearance(
-        table=table,
-        wall=shade((0.8, 0.78, 0.76), 0.2),
-        shell=shade((0.7, 0.7, 0.72), 0.15),
-        dark=shade((0.2, 0.2, 0.22), 0.1),
-        accent=shade((0.5, 0.5, 0.5), 0.45),
-        ambient=float(rng.uniform(0.25, 0.5)),
-        sun=float(rng.uniform(0.3, 0.7)),
-        sun_direction=(float(rng.uniform(-0.6, 0.6)), float(rng.uniform(-0.2, 0.7)), -1.0),
-        camera_offset=tuple(float(v) for v in rng.uniform(-0.015, 0.015, 3)),
-        camera_tilt=tuple(float(v) for v in rng.uniform(-0.02, 0.02, 2)),
-    )
 
 
 @dataclass(frozen=True)
@@ -92,38 +57,54 @@ def _camera_xml(look: Appearance) -> str:
     up = np.cross(right, forward)
     position = CAMERA_POSITION + np.asarray(look.camera_offset)
     axes = _vector([*right, *up])
-    return f'<camera name="head_camera" pos="{_vector(position)}" xyaxes="{axes}" fovy="{CAMERA_FOVY}"/>'
+    return f'<camera name="head_camera" pos="{_vector(position)}" xyaxes="{axes}" fovy="{look.field_of_view}"/>'
 
 
 def _lights_xml(look: Appearance) -> str:
     # One shadow is enough to read heights from, and each further one costs half the frame rate in software rendering.
     direction = np.asarray(look.sun_direction) / np.linalg.norm(look.sun_direction)
     position = np.array([0.0, 0.0, TABLE_TOP]) - 1.9 * direction
+    sides = f'castshadow="{_switch(look.side_shadows)}" diffuse="{_vector([look.side_lights] * 3)}"'
     return f"""
-    <light pos="{_vector(position)}" dir="{_vector(direction)}" cutoff="32" exponent="1" castshadow="true"
-           diffuse="{_vector([look.sun] * 3)}" specular="0.25 0.25 0.25"/>
-    <light pos="1 0 1.8" dir="-0.6 0 -1" castshadow="false" diffuse="0.14 0.14 0.14" specular="0.1 0.1 0.1"/>
-    <light pos="-1 0 1.8" dir="0.6 0 -1" castshadow="false" diffuse="0.14 0.14 0.14" specular="0.1 0.1 0.1"/>"""
+    <light pos="{_vector(position)}" dir="{_vector(direction)}" cutoff="32" exponent="1"
+           castshadow="{_switch(look.shadows)}" diffuse="{_vector(look.sun * np.asarray(look.sun_tint))}"
+           specular="0.25 0.25 0.25"/>
+    <light pos="1 0 1.8" dir="-0.6 0 -1" {sides} specular="0.1 0.1 0.1"/>
+    <light pos="-1 0 1.8" dir="0.6 0 -1" {sides} specular="0.1 0.1 0.1"/>"""
 
 
-def _material(name: str, colour: Sequence[float], shine: float) -> str:
-    return f'<material name="{name}" rgba="{_vector(colour)} 1" specular="{shine}" shininess="{shine}"/>'
+def _switch(on: bool) -> str:
+    return "true" if on else "false"
+
+
+def _material(
+    name: str, colour: Sequence[float], shine: float, glow: float = 0.0, texture: Texture | None = None
+) -> str:
+    light = f' emission="{glow}"' if glow else ""
+    if texture is None:
+        return f'<material name="{name}" rgba="{_vector(colour)} 1" specular="{shine}" shininess="{shine}"{light}/>'
+    return (
+        f'<texture name="{name}" type="2d" file="{name}.png"/><material name="{name}" texture="{name}" '
+        f'texuniform="true" texrepeat="{_vector([texture.repeat] * 2)}" specular="{shine}" shininess="{shine}"{light}/>'
+    )
 
 
 def _assets_xml(look: Appearance) -> str:
     return "".join(
         [
-            _material("table", look.table, 0.1),
-            _material("wall", look.wall, 0.0),
-            _material("shell", look.shell, 0.4),
+            _material("table", look.table, 0.1, look.glow, look.table_texture),
+            _material("wall", look.wall, 0.0, look.glow, look.wall_texture),
+            _material("shell", look.shell, 0.4, look.glow),
             _material("dark", look.dark, 0.4),
             _material("accent", look.accent, 0.4),
+            _material("finger", look.finger or look.shell, 0.4),
+            _material("bar", look.bar, 0.8),
             _material("metal", (0.55, 0.56, 0.58), 0.8),
             _material("rubber", (0.08, 0.08, 0.08), 0.05),
-            _material("red", (0.9, 0.03, 0.03), 0.2),
-            _material("black", (0.04, 0.04, 0.04), 0.2),
-            _material("blue", (0.05, 0.1, 0.9), 0.2),
-            _material("wood", (0.62, 0.41, 0.20), 0.15),
+            _material("red", (0.9, 0.03, 0.03), 0.2, look.glow),
+            _material("black", (0.04, 0.04, 0.04), 0.2, look.glow),
+            _material("blue", (0.05, 0.1, 0.9), 0.2, look.glow),
+            _material("wood", look.handle, 0.15),
             _material("floor", (0.55, 0.55, 0.57), 0.0),
         ]
     )
@@ -169,7 +150,7 @@ def scene_xml(spec: SceneSpec) -> str:
           friction="0.8 0.02 0.001"/>
     <geom name="base" class="visual" type="box" size="0.4 0.1 {robot_model.BASE_HEIGHT / 2}"
           pos="0 {robot_model.BASE_Y} {robot_model.BASE_HEIGHT / 2 - 0.04}" material="dark"/>
-    {"".join(robot_model.arm_xml(side) for side in robot_model.SIDES)}
+    {"".join(robot_model.arm_xml(side, look.heavy_arms) for side in robot_model.SIDES)}
     {spec.fixed_xml}{objects}
   </worldbody>
   <actuator>{"".join(robot_model.actuators_xml(side) for side in robot_model.SIDES)}</actuator>
@@ -179,4 +160,7 @@ def scene_xml(spec: SceneSpec) -> str:
 
 def build_model(spec: SceneSpec) -> mujoco.MjModel:
     """Compile `spec` to a MuJoCo model."""
-    return mujoco.MjModel.from_xml_string(scene_xml(spec))
+    look = spec.appearance
+    textures = {"table": look.table_texture, "wall": look.wall_texture}
+    files = {f"{name}.png": texture_png(texture) for name, texture in textures.items() if texture is not None}
+    return mujoco.MjModel.from_xml_string(scene_xml(spec), files)

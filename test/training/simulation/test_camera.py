@@ -6,8 +6,9 @@ import sys
 import mujoco
 import numpy as np
 
+from training.simulation.appearance import Appearance, random_appearance
 from training.simulation.camera import HeadCamera, calibration
-from training.simulation.scene import Appearance, SceneSpec, build_model, random_appearance
+from training.simulation.scene import SceneSpec, build_model
 from training.simulation.tasks import TASKS
 
 
@@ -31,7 +32,7 @@ def test_calibration_is_robotwins():
 def test_camera_jitter_moves_the_view_a_little():
     look = random_appearance(np.random.default_rng(0))
     position = calibration(prepared(SceneSpec(objects=(), appearance=look))[1])["cam2world_gl"][:3, 3]
-    assert 0 < np.linalg.norm(position - [-0.032, -0.45, 1.35]) < 0.03
+    assert 0 < np.linalg.norm(position - [-0.032, -0.45, 1.35]) < 0.07
 
 
 def test_a_machine_without_opengl_still_simulates_and_says_what_rendering_needs(monkeypatch):

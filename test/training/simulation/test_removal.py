@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from training.simulation.appearance import Appearance
 from training.simulation.removal import TapedWorld, replay_without
-from training.simulation.scene import Appearance
 from training.simulation.tasks import TASKS
 from training.simulation.world import World
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.simulation.appearance import Appearance
 from training.simulation.poses import Pose, yaw
-from training.simulation.scene import TABLE_TOP, Appearance, SceneObject, SceneSpec
+from training.simulation.scene import TABLE_TOP, SceneObject, SceneSpec
 from training.simulation.table.instruction import COLOURS, HALF, reaches
 from training.simulation.table.view import in_view, pixel
 from training.simulation.tasks.base import GRIPPER_DOWN
@@ -52,8 +53,9 @@ class Layout:
             size = " ".join(map(str, BOX_HALF))
             geom = f'<geom name="box" type="box" size="{size}" material="paint_{self.box_colour}" mass="0.1"/>'
             objects.append(_object("box", geom, self.box))
+        glow = f'emission="{appearance.glow}" ' if appearance.glow else ""
         paints = "".join(
-            f'<material name="paint_{colour}" rgba="{r} {g} {b} 1" specular="0.2" shininess="0.2"/>'
+            f'<material name="paint_{colour}" rgba="{r} {g} {b} 1" specular="0.2" shininess="0.2" {glow}/>'
             for colour, (r, g, b) in RGB.items()
         )
         pads = "".join(_pad_xml(colour, point) for colour, point in self.pads.items())

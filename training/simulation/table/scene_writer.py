@@ -12,16 +12,17 @@ import mujoco
 import numpy as np
 
 from training.simulation import robot_model
+from training.simulation.appearance import draw_appearance
 from training.simulation.camera import HeadCamera, calibration
 from training.simulation.episode_writer import EpisodeRecord, robotwin_frame
 from training.simulation.kinematics import ArmKinematics
-from training.simulation.scene import Appearance, SceneSpec, build_model, random_appearance
+from training.simulation.scene import SceneSpec, build_model
 from training.simulation.table.layout import draw_layout
 from training.simulation.table.scene_episodes import SceneEpisode, run_scene
 from training.simulation.table.world import STATE, Snapshot
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SceneEpisodeRecord(EpisodeRecord):
     """What `scene_info.json` keeps of an episode of a scene.
 
@@ -78,7 +79,7 @@ class Film:
         self._camera.close()
 
 
-def simulate_scene(seed: int, folder: Path, randomize: bool, held_out: bool = False) -> SceneSummary:
+def simulate_scene(seed: int, folder: Path, look: str, held_out: bool = False) -> SceneSummary:
     """Play and film the scene of `seed`; its episodes are written to `folder`/{place}/{j}.pkl, with a `record.json`.
 
     `folder` is whole or absent; it is absent when the scene failed (a summary without episodes).
@@ -93,12 +94,12 @@ def simulate_scene(seed: int, folder: Path, randomize: bool, held_out: bool = Fa
         return summary
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    look = random_appearance(np.random.default_rng([seed, 1003])) if randomize else Appearance()
-    film = Film(draw_layout(seed).spec(look))
+    appearance = draw_appearance(look, np.random.default_rng([seed, 1003]))
+    film = Film(draw_layout(seed).spec(appearance))
     try:
         for place, episode in enumerate(run.episodes):
             _write(film, partial / str(place), episode)
-            record = _record(seed, episode, randomize)
+            record = _record(seed, episode, appearance.look)
             private = {"place": place, "summary": asdict(summary)}
             (partial / str(place) / "record.json").write_text(json.dumps({**asdict(record), **private}))
     finally:
@@ -115,7 +116,7 @@ def _write(film: Film, folder: Path, episode: SceneEpisode) -> None:
             pickle.dump(film.frame(moment), file, protocol=4)
 
 
-def _record(seed: int, episode: SceneEpisode, randomize: bool) -> SceneEpisodeRecord:
+def _record(seed: int, episode: SceneEpisode, look: str) -> SceneEpisodeRecord:
     instruction = episode.instruction
     info = dict(instruction.roles)
     if instruction.arm is not None:
@@ -128,4 +129,12 @@ def _record(seed: int, episode: SceneEpisode, randomize: bool) -> SceneEpisodeRe
         "branch_of": episode.parent,
         "branch_frame": episode.branch_frame,
     }
-    return SceneEpisodeRecord(seed, len(episode.frames), randomize, instruction.phrasings(), info, scene)
+    return SceneEpisodeRecord(
+        seed=seed,
+        frames=len(episode.frames),
+        randomized=look != "plain",
+        instructions=instruction.phrasings(),
+        info=info,
+        look=look,
+        scene=scene,
+    )

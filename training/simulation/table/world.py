@@ -8,9 +8,9 @@ import mujoco
 import numpy as np
 
 from training.simulation import robot_model
+from training.simulation.appearance import Appearance
 from training.simulation.poses import Pose
 from training.simulation.robot_model import FINGER_OPEN
-from training.simulation.scene import Appearance
 from training.simulation.table.instruction import Situation
 from training.simulation.table.layout import Layout
 from training.simulation.world import HOME, World

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from training.simulation.appearance import Appearance
 from training.simulation.poses import Pose, yaw
 from training.simulation.robot_model import FINGER_OPEN
-from training.simulation.scene import Appearance, SceneObject, SceneSpec
+from training.simulation.scene import SceneObject, SceneSpec
 from training.simulation.tasks.base import GRIPPER_DOWN, Task
 from training.simulation.world import World
 

@@ -5,9 +5,10 @@ After RoboTwin 1.0: envs/block_handover.py.
 
 import numpy as np
 
+from training.simulation.appearance import Appearance
 from training.simulation.poses import Pose
 from training.simulation.robot_model import FINGER_OPEN
-from training.simulation.scene import TABLE_TOP, Appearance, SceneObject, SceneSpec
+from training.simulation.scene import TABLE_TOP, SceneObject, SceneSpec
 from training.simulation.tasks.base import Task
 from training.simulation.world import World
 
