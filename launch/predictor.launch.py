@@ -27,7 +27,7 @@ OF_EVERY_CAMERA = ("image_topic", "prediction_topic")
 
 def parameter(spec):
     """Return the argument of a parameter's name as that parameter's value."""
-    kind = List[str] if isinstance(spec.default, list) else type(spec.default)  # noqa: UP006
+    kind = List[spec.item] if isinstance(spec.default, list) else type(spec.default)  # noqa: UP006
     return ParameterValue(LaunchConfiguration(spec.name), value_type=kind)
 
 

@@ -75,8 +75,9 @@ class Tester(Node):
 
     def set_parameter(self, node, name, value):
         """Set a parameter over its service and return the result."""
-        kinds = {bool: "BOOL", int: "INTEGER", float: "DOUBLE", str: "STRING", list: "STRING_ARRAY"}
-        kind = kinds[type(value)]
+        kinds = {bool: "BOOL", int: "INTEGER", float: "DOUBLE", str: "STRING"}
+        is_list = isinstance(value, list)  # `ros2 param set` takes an empty one for one of booleans
+        kind = f"{kinds[type(value[0]) if value else bool]}_ARRAY" if is_list else kinds[type(value)]
         typed = ParameterValue(type=getattr(ParameterType, f"PARAMETER_{kind}"), **{f"{kind.lower()}_value": value})
         request = SetParameters.Request(parameters=[Parameter(name=name, value=typed)])
         return self.call(SetParameters, f"{node}/set_parameters", request).results[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from framepred_ros.monitoring.surprise import Surprise
 from framepred_ros.pictures import resize_frame
 
 NANOSECONDS = 10**9
+KEPT_HORIZONS = 4  # what has been learned of so many is kept
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class MonitorOptions:
     """How the monitor works.
 
     Attributes:
-        horizon: seconds from the frame that was predicted from to the moment that was predicted; above 0.
+        horizon: seconds from the frame that was predicted from to the moment that was predicted, where a prediction
+            does not say otherwise; above 0.
         tolerance: most seconds between that moment and the frame that counts as it; half of a slow camera's period.
         rate: most predictions scored per second. A score takes some 30 ms of one core, and the monitor never keeps more
             than `horizon * rate + 1` predictions.
@@ -60,9 +61,27 @@ class _Pending:
     """A prediction whose moment has not come; pictures RGB uint8 at the kept size."""
 
     stamp_ns: int
-    due_ns: int
+    horizon_ns: int
     current: np.ndarray
     predicted: np.ndarray
+
+    @property
+    def due_ns(self) -> int:
+        """When the camera shows what was predicted."""
+        return self.stamp_ns + self.horizon_ns
+
+
+class _Track:
+    """What is judged together: scores of one horizon, since a longer one is harder."""
+
+    def __init__(self, options: MonitorOptions) -> None:
+        self.surprise = Surprise(options.window)
+        limits = Limits(options.lowest_ssim, options.highest_surprise)
+        self.judgement = Judgement(options.window, options.learning, limits)
+
+    def reset(self, relearn: bool) -> None:
+        self.surprise.reset()
+        self.judgement.reset(relearn)
 
 
 class PredictionMonitor:
@@ -70,26 +89,32 @@ class PredictionMonitor:
 
     No clock of its own: time is what the frames' stamps say. Calls from several threads take turns; only an `add_frame`
     that returns a score takes long. Memory: at most `capacity` predictions of two pictures each (460 kB at 320x240).
+    Predictions of another horizon than before are learned and judged anew; those of the last `KEPT_HORIZONS` ones are
+    remembered.
 
     Attributes:
         missed: how many predictions found no frame within the tolerance.
+        latest: what judges the latest score; `state` and the like are of the latest prediction's horizon.
     """
 
     def __init__(self, options: MonitorOptions) -> None:
         self.options = options
-        self.capacity = int(options.horizon * options.rate) + 1
         self.missed = 0
         self._lock = threading.Lock()
-        self._horizon_ns = round(options.horizon * NANOSECONDS)
         self._tolerance_ns = round(options.tolerance * NANOSECONDS)
         self._spacing_ns = round(NANOSECONDS / options.rate)
-        self._pending: deque[_Pending] = deque(maxlen=self.capacity)
+        self._pending: list[_Pending] = []
         self._first_ns: int | None = None  # stamp of the first frame since the last reset
         self._previous: tuple[int, np.ndarray] | None = None
-        self._surprise = Surprise(options.window)
-        self._judgement = Judgement(
-            options.window, options.learning, Limits(options.lowest_ssim, options.highest_surprise)
-        )
+        self._horizon_ns = round(options.horizon * NANOSECONDS)  # of the latest prediction
+        self._tracks: dict[int, _Track] = {}  # by horizon, the one that was used last at the end
+        self.latest = self._track(self._horizon_ns).judgement
+
+    @property
+    def capacity(self) -> int:
+        """How many predictions are kept at most."""
+        longest = max([self._horizon_ns, *(each.horizon_ns for each in self._pending)])
+        return int(longest / NANOSECONDS * self.options.rate) + 1
 
     @property
     def state(self) -> str:
@@ -111,7 +136,21 @@ class PredictionMonitor:
         """The limits in force; None while they are learned. Give them to a later monitor to skip its learning."""
         return None if self.state == LEARNING else self._judgement.limits
 
-    def add_prediction(self, stamp_ns: int, current: np.ndarray, predicted: np.ndarray) -> None:
+    @property
+    def _judgement(self) -> Judgement:
+        return self._tracks[self._horizon_ns].judgement
+
+    def _track(self, horizon_ns: int) -> _Track:
+        """Return a horizon's track, a new one if need be; forget that of a horizon that was not used for long."""
+        track = self._tracks[horizon_ns] = self._tracks.pop(horizon_ns, None) or _Track(self.options)
+        kept = {self._horizon_ns, horizon_ns}
+        for other in [each for each in self._tracks if each not in kept][: max(0, len(self._tracks) - KEPT_HORIZONS)]:
+            del self._tracks[other]
+        return track
+
+    def add_prediction(
+        self, stamp_ns: int, current: np.ndarray, predicted: np.ndarray, horizon: float | None = None
+    ) -> None:
         """Keep a prediction until its moment comes.
 
         Ignored when it follows the last one too closely (`rate`), or is of a frame from before the last reset.
@@ -120,14 +159,19 @@ class PredictionMonitor:
             stamp_ns: stamp of `current`, nanoseconds.
             current: the frame that was predicted from, RGB uint8 (height, width, 3).
             predicted: the prediction, same size.
+            horizon: seconds that it looks ahead; the options' if None.
         """
+        horizon_ns = round((self.options.horizon if horizon is None else horizon) * NANOSECONDS)
         with self._lock:
             if self._first_ns is None or not self._first_ns <= stamp_ns <= self._previous[0]:
                 return
             if self._pending and stamp_ns < self._pending[-1].stamp_ns + self._spacing_ns:
                 return
+            self._horizon_ns = horizon_ns
+            self._track(horizon_ns)
             kept = [self._shrink(picture) for picture in (current, predicted)]
-            self._pending.append(_Pending(stamp_ns, stamp_ns + self._horizon_ns, *kept))
+            self._pending.append(_Pending(stamp_ns, horizon_ns, *kept))
+            del self._pending[: -self.capacity]
 
     def add_frame(self, stamp_ns: int, frame: np.ndarray) -> MonitorScore | None:
         """Take in a camera frame; return the score of the prediction whose moment has come, if there is one.
@@ -171,28 +215,31 @@ class PredictionMonitor:
     def _reset(self, relearn: bool = False) -> None:
         self._pending.clear()
         self._first_ns = self._previous = None
-        self._surprise.reset()
-        self._judgement.reset(relearn)
+        for track in self._tracks.values():
+            track.reset(relearn)
 
     def _score(self, due: _Pending, actual: np.ndarray) -> MonitorScore:
+        track = self._track(due.horizon_ns)
         score = MonitorScore(
             due.stamp_ns,
             ssim(due.predicted, actual),
             psnr(due.predicted, actual),
             ssim(due.current, actual),
             psnr(due.current, actual),
-            self._surprise.add(due.current, due.predicted, actual),
+            track.surprise.add(due.current, due.predicted, actual),
         )
-        self._judgement.add(score)
+        track.judgement.add(score)
+        self.latest = track.judgement
         return score
 
     def _take_due(self, now_ns: int) -> _Pending | None:
         """Remove all predictions whose moment has come; return the latest, count the others as missed."""
-        due = None
-        while self._pending and self._pending[0].due_ns <= now_ns:
-            self.missed += due is not None
-            due = self._pending.popleft()
-        return due
+        due = [each for each in self._pending if each.due_ns <= now_ns]
+        if not due:
+            return None
+        self._pending = [each for each in self._pending if each.due_ns > now_ns]
+        self.missed += len(due) - 1
+        return max(due, key=lambda each: each.due_ns)
 
     def _shrink(self, picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[:2]

@@ -16,6 +16,7 @@ from framepred_ros.node.camera_input import CameraInput
 from framepred_ros.node.camera_outputs import CameraOutputs
 from framepred_ros.node.diagnostics import CameraHealth
 from framepred_ros.node.instruction_topic import InstructionTopic
+from framepred_ros.node.jobs import Predicted
 from framepred_ros.node.newest_frames import Frame, NewestFrames
 from framepred_ros.node.settings import PredictionSettings
 from framepred_ros.node.statistics import CameraStatistics, Drop
@@ -61,7 +62,7 @@ class CameraChannel:
         shared: of all cameras.
         name: empty for the single camera, which has no instruction topic of its own.
         frames: where frames wait for a prediction.
-        horizon: seconds that predictions look ahead; None if unknown.
+        step_duration: seconds from one step to the next; None if unknown.
         monitor: None if predictions are not checked.
         remembered: from the last configuration.
     """
@@ -71,7 +72,7 @@ class CameraChannel:
         shared: Shared,
         name: str,
         frames: NewestFrames,
-        horizon: float | None,
+        step_duration: float | None,
         monitor: CameraMonitor | None,
         remembered: RememberedCamera,
     ) -> None:
@@ -80,7 +81,7 @@ class CameraChannel:
         self.statistics = CameraStatistics()
         self.input = CameraInput(node, name, node.get_parameter("image_transport").value, self._take, shared.group)
         self.outputs = CameraOutputs(node, name)
-        self._shared, self._frames, self._horizon = shared, frames, horizon
+        self._shared, self._frames, self._step_duration = shared, frames, step_duration
         self._own = InstructionTopic(node, name, shared.group) if name else None
         self._frame_shape = remembered.frame_shape
         if self._own is not None and remembered.instruction is not None:
@@ -137,22 +138,46 @@ class CameraChannel:
             )
             return Drop.NO_INSTRUCTION
         lazy = self._shared.node.get_parameter("lazy").value
-        return None if self.monitor is not None or self.outputs.watched or not lazy else Drop.NOT_WATCHED
+        watched = self.monitor is not None or self.outputs.watched or self._strip_wanted() or not lazy
+        return None if watched else Drop.NOT_WATCHED
 
-    # In the prediction thread: what became of the frame -----------------------------------------------------------
+    def _strip_wanted(self) -> bool:
+        """Return whether there is a strip to predict, and say so where somebody waits for one in vain."""
+        if not self.outputs.strip_watched:
+            return False
+        if self._shared.node.get_parameter("horizons").value:
+            return True
+        self._shared.node.get_logger().warning(
+            "Nothing comes on predicted_strip while the parameter horizons is empty: set it to steps, such as "
+            "[10, 25, 50, 100]",
+            throttle_duration_sec=30.0,
+        )
+        return False
 
-    def publish(self, frame: Frame, predicted: np.ndarray, settings: PredictionSettings) -> None:
-        """Publish what was predicted from a frame, RGB uint8 (height, width, 3) of its size, and have it checked."""
+    # In the prediction thread: what the frame asks for, and what became of it ---------------------------------------
+
+    @property
+    def strip_watched(self) -> bool:
+        """Whether anybody subscribes to the strip."""
+        return self.outputs.strip_watched
+
+    def past_of(self, frame: Frame) -> dict[int, np.ndarray]:
+        """Return what the camera saw before a frame, by how many steps ago."""
+        return {}
+
+    def publish(self, frame: Frame, predicted: Predicted, settings: PredictionSettings) -> None:
+        """Publish what was predicted from a frame, and have it checked."""
         try:
-            header = self._output_header(frame, settings)
-            self.outputs.publish(header, frame.rgb, predicted, settings.jpeg_quality)
+            header = self._output_header(frame, predicted.horizon, settings)
+            self.outputs.publish(header, frame.rgb, predicted.picture, settings.jpeg_quality)
+            self.outputs.publish_strip(header, predicted.strip)
         except Exception:
             if self._shared.node.context.ok():  # after the signal the publishers may be gone already
                 raise
         self.statistics.prediction_made(time.monotonic() - frame.received)
         if self.monitor is not None:
-            self.monitor.add_prediction(frame, predicted)
-        self._frame_shape = predicted.shape
+            self.monitor.add_prediction(frame, predicted.picture, predicted.horizon * self._step_duration)
+        self._frame_shape = predicted.picture.shape
 
     def drop(self, reason: Drop, detail: str = "") -> None:
         """Count a frame that nothing was predicted from, and say why."""
@@ -167,14 +192,15 @@ class CameraChannel:
         elif reason is Drop.UNPUBLISHED:
             logger.error(f"Prediction for {topic} could not be published: {detail}", throttle_duration_sec=5.0)
 
-    def _output_header(self, frame: Frame, settings: PredictionSettings) -> Header:
+    def _output_header(self, frame: Frame, horizon: int, settings: PredictionSettings) -> Header:
         if settings.stamp == "source":
             return frame.header
+        ahead = horizon * self._step_duration
         # Not by rclpy's Time, which refuses what is before 1970.
-        seconds, nanoseconds = divmod(frame.stamp_ns + round(self._horizon * 10**9), 10**9)
+        seconds, nanoseconds = divmod(frame.stamp_ns + round(ahead * 10**9), 10**9)
         if not -(2**31) <= seconds < 2**31:
             raise ValueError(
-                f"header.stamp.sec is {frame.header.stamp.sec}: a stamp cannot hold what is {self._horizon:g} s later; "
+                f"header.stamp.sec is {frame.header.stamp.sec}: a stamp cannot hold what is {ahead:g} s later; "
                 "correct the camera's clock or set the parameter stamp to source"
             )
         return Header(stamp=Time(sec=seconds, nanosec=nanoseconds), frame_id=frame.header.frame_id)

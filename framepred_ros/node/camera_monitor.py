@@ -59,9 +59,9 @@ class CameraMonitor:
         """Take in a camera frame, every one and in order, with the instruction in force."""
         self._put(self._take_frame, frame, instruction)
 
-    def add_prediction(self, frame: Frame, predicted: np.ndarray) -> None:
-        """Take in what was predicted from a frame: RGB uint8 of its size."""
-        self._put(self._take_prediction, frame, predicted)
+    def add_prediction(self, frame: Frame, predicted: np.ndarray, horizon: float) -> None:
+        """Take in what was predicted from a frame, RGB uint8 of its size, and for how many seconds later."""
+        self._put(self._take_prediction, frame, predicted, horizon)
 
     def reset(self) -> None:
         """Forget what is being waited for; what was learned stays."""
@@ -112,8 +112,8 @@ class CameraMonitor:
         if score is not None:
             self._publisher.publish(self._message(score))
 
-    def _take_prediction(self, frame: Frame, predicted: np.ndarray) -> None:
-        self._monitor.add_prediction(frame.stamp_ns, frame.rgb, predicted)
+    def _take_prediction(self, frame: Frame, predicted: np.ndarray, horizon: float) -> None:
+        self._monitor.add_prediction(frame.stamp_ns, frame.rgb, predicted, horizon)
 
     def _tell_alert(self) -> None:
         """Log the beginning and the end of an alert."""
@@ -125,9 +125,9 @@ class CameraMonitor:
         self._alert = explain(reason) if reason else ""
 
     def _message(self, score: MonitorScore) -> Float64MultiArray:
-        running = self._monitor.running
+        judgement = self._monitor.latest
         values = [score.stamp_ns / 1e9, *(getattr(score, name) for name in SCORES)]
-        values += [running[name] for name in RUNNING] + [self._monitor.state == ALERT]
+        values += [judgement.running[name] for name in RUNNING] + [judgement.state == ALERT]
         message = Float64MultiArray(data=[float(value) for value in values])
         size = len(SCORE_FIELDS)
         message.layout.dim = [MultiArrayDimension(label=",".join(SCORE_FIELDS), size=size, stride=size)]

@@ -1,7 +1,8 @@
-"""What the node publishes about a camera's future: the predicted frame, as JPEG, and beside the current one."""
+"""What the node publishes about a camera's future: one frame, also as JPEG and beside the current one, and a strip."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from framepred_ros.ros.image_messages import compressed_image_from_rgb, image_fr
 
 
 class CameraOutputs:
-    """Publishes `predicted_frame`, `predicted_frame/compressed` and `comparison`, each only if it is subscribed to.
+    """Publishes `predicted_frame`, also compressed, `comparison` and `predicted_strip`, each only if subscribed to.
 
     Args:
         node: a lifecycle node; the publishers are silent while it is not active.
@@ -28,11 +29,17 @@ class CameraOutputs:
         self._predicted = self._create(Image, self.topic)
         self._compressed = self._create(CompressedImage, f"{self.topic}/compressed")
         self._comparison = self._create(Image, camera_topic(camera, "comparison"))
+        self._strip = self._create(Image, camera_topic(camera, "predicted_strip"))
 
     @property
     def watched(self) -> bool:
-        """Whether anybody subscribes to any of the topics."""
+        """Whether anybody subscribes to any of the topics, the strip aside."""
         return any(map(_watched, (self._predicted, self._compressed, self._comparison)))
+
+    @property
+    def strip_watched(self) -> bool:
+        """Whether anybody subscribes to the strip."""
+        return _watched(self._strip)
 
     def publish(self, header: Header, current: np.ndarray, predicted: np.ndarray, jpeg_quality: int) -> None:
         """Publish a prediction.
@@ -49,9 +56,14 @@ class CameraOutputs:
         if _watched(self._comparison):
             self._comparison.publish(image_from_rgb(np.hstack([current, predicted]), header))
 
+    def publish_strip(self, header: Header, pictures: Sequence[np.ndarray]) -> None:
+        """Publish moments, RGB uint8 (height, width, 3) of one size, side by side; nothing if there are none."""
+        if pictures and self.strip_watched:
+            self._strip.publish(image_from_rgb(np.hstack(pictures), header))
+
     def close(self) -> None:
         """Take the topics back."""
-        for publisher in (self._predicted, self._compressed, self._comparison):
+        for publisher in (self._predicted, self._compressed, self._comparison, self._strip):
             self._node.destroy_lifecycle_publisher(publisher)
 
     def _create(self, message_type: type, topic: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 from framepred_ros.node.statistics import Drop
 
 if TYPE_CHECKING:
+    from framepred_ros.node.jobs import Predicted
     from framepred_ros.node.settings import PredictionSettings
 
 LONGEST_WAIT = 0.1  # seconds after which a frame that has to wait asks again for how long
@@ -29,8 +30,15 @@ class FrameOwner(Protocol):
     def instruction(self) -> str:
         """The instruction in force; empty: none."""
 
-    def publish(self, frame: Frame, predicted: np.ndarray, settings: PredictionSettings) -> None:
-        """Take what was predicted from a frame, RGB uint8 of its size."""
+    @property
+    def strip_watched(self) -> bool:
+        """Whether anybody looks at a strip of several moments."""
+
+    def past_of(self, frame: Frame) -> Mapping[int, np.ndarray]:
+        """Return what the camera saw before a frame, by how many steps ago, as far as it is known and of use."""
+
+    def publish(self, frame: Frame, predicted: Predicted, settings: PredictionSettings) -> None:
+        """Take what was predicted from a frame."""
 
     def drop(self, reason: Drop, detail: str = "") -> None:
         """Take note that nothing was predicted from a frame."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from framepred_ros.ros.parameters import Changeable, ParameterSpec
 
+LONGEST_HORIZON = 100_000  # steps; what a checkpoint knows is less
+
 PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "checkpoint",
@@ -63,6 +65,23 @@ PREDICTOR_PARAMETERS = (
         "The first instruction, used until one arrives on the topic.",
         changeable=Changeable.AT_START,
     ),
+    ParameterSpec(
+        "horizon",
+        0,
+        "How many steps ahead to predict, if the checkpoint knows several horizons; 0: its main one.",
+        "",
+        0,
+        LONGEST_HORIZON,
+    ),
+    ParameterSpec(
+        "horizons",
+        [],
+        "Steps ahead of the pictures on predicted_strip, from left to right; empty: no strip.",
+        "",
+        1,
+        LONGEST_HORIZON,
+        item=int,
+    ),
     ParameterSpec("steps", 0, "Sampling steps per prediction; 0: the checkpoint's own number.", "", 0, 1000),
     ParameterSpec(
         "seed",
@@ -79,7 +98,8 @@ PREDICTOR_PARAMETERS = (
         "skip_unchanged",
         0,
         "Publish the last prediction again, with the new stamp, while the instruction is the same and no part of the "
-        "frame differs by as much from the one that it was made from; 0: predict from every frame.",
+        "frame, or of what was seen before it, differs by as much from what it was made from; 0: predict from every "
+        "frame.",
         "grey levels",
         0,
         255,
@@ -88,7 +108,7 @@ PREDICTOR_PARAMETERS = (
     ParameterSpec(
         "step_duration",
         0.0,
-        "Time from one step to the next; the horizon is this times the checkpoint's steps. 0.0: the checkpoint's own.",
+        "Time from one step to the next; the horizon in seconds is this times its steps. 0.0: the checkpoint's own.",
         "seconds",
         0,
         3600,

@@ -61,10 +61,19 @@ class PredictionPipeline:
         )
 
     @property
+    def steps_ahead(self) -> int:
+        """How far ahead predictions are now, in steps."""
+        return self._value("horizon") or self.predictor.horizon
+
+    @property
+    def step_duration(self) -> float | None:
+        """Seconds from one step to the next; None if nobody says."""
+        return self._value("step_duration") or self.predictor.step_duration
+
+    @property
     def horizon(self) -> float | None:
-        """How far ahead the model predicts, in seconds; None if nobody says how long a step is."""
-        step_duration = self._value("step_duration") or self.predictor.step_duration
-        return self.predictor.horizon * step_duration if step_duration else None
+        """How far ahead predictions are now, in seconds; None if nobody says how long a step is."""
+        return self.steps_ahead * self.step_duration if self.step_duration else None
 
     def open(self) -> None:
         """Wait for the model and offer the cameras' topics.
@@ -81,12 +90,13 @@ class PredictionPipeline:
                 f"checkpoint '{self._value('checkpoint') or 'the shipped one'}' cannot be loaded on device "
                 f"'{self._value('device')}' (parameters checkpoint, device and engine): {error}"
             ) from error
-        if objection := self.stamp_objection(self._value("stamp")):
-            raise ValueError(objection)
+        for name in ("horizon", "horizons", "stamp"):
+            if objection := self.objection(name, self._value(name)):
+                raise ValueError(objection)
         for name, remembered in self._remembered.items():
             monitor = self._create_monitor(name)
             self.channels[name] = CameraChannel(
-                self._shared, name, self._worker.frames, self.horizon, monitor, remembered
+                self._shared, name, self._worker.frames, self.step_duration, monitor, remembered
             )
 
     def listen(self) -> None:
@@ -118,10 +128,25 @@ class PredictionPipeline:
         free_memory()
         return remembered
 
-    def stamp_objection(self, stamp: str) -> str:
-        """Return why the parameter `stamp` cannot have a value; empty if it can."""
-        if stamp == "predicted" and self.horizon is None:
+    def objection(self, name: str, value: Any) -> str:
+        """Return why a parameter cannot have a value with this checkpoint; empty if it can, or is not about it."""
+        if name == "stamp" and value == "predicted" and self.horizon is None:
             return f"stamp 'predicted' needs the horizon in seconds: {UNKNOWN_STEP}"
+        if name in ("horizon", "horizons"):
+            asked = value if name == "horizons" else [value or self.predictor.horizon]
+            try:
+                for horizon in asked:
+                    self.predictor.info.check_horizon(horizon)
+            except ValueError as error:
+                return f"parameter {name}: {error}"
+        if name == "horizon" and self._value("monitor"):
+            return self._monitor_objection(value or self.predictor.horizon)
+        return ""
+
+    def _monitor_objection(self, steps: int) -> str:
+        tolerance = self._value("monitor_tolerance")
+        if self.step_duration and steps * self.step_duration <= tolerance:
+            return f"parameter horizon: {steps} steps are no longer than monitor_tolerance, {tolerance:g} s"
         return ""
 
     def request(self) -> Future[list[Frame]]:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from framepred_ros.node.jobs import Job, Predicted, predict_jobs
 from framepred_ros.node.memory import free_memory
 from framepred_ros.node.newest_frames import Batch, Frame, NewestFrames
 from framepred_ros.node.settings import PredictionSettings
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from framepred_ros.prediction.predictor import FramePredictor
 
 REMEMBERED_INSTRUCTIONS = 64
-Job = tuple[Frame, str]  # with its instruction
-Prediction = tuple[Frame, np.ndarray]  # made from the frame, or still true of it
+Prediction = tuple[Frame, Predicted]  # made from the frame, or still true of it
 
 
 class PredictionWorker:
@@ -85,7 +83,7 @@ class PredictionWorker:
         published: list[Frame] = []
         try:
             predictions = self._predict(predictor, batch.frames, settings)
-            published = [frame for frame, picture in predictions if self._publish(frame, picture, settings)]
+            published = [frame for frame, predicted in predictions if self._publish(frame, predicted, settings)]
         except Exception as error:  # whatever it is, the next frame may go well
             self._logger.debug(traceback.format_exc())
             self._logger.error(f"Prediction lost: {_text(error)}", throttle_duration_sec=5.0)
@@ -93,7 +91,7 @@ class PredictionWorker:
             if request.set_running_or_notify_cancel():
                 request.set_result(published)
 
-    def _publish(self, frame: Frame, predicted: np.ndarray, settings: PredictionSettings) -> bool:
+    def _publish(self, frame: Frame, predicted: Predicted, settings: PredictionSettings) -> bool:
         """Return whether the prediction could be published; if not, that is this frame's trouble alone."""
         try:
             frame.owner.publish(frame, predicted, settings)
@@ -132,12 +130,23 @@ class PredictionWorker:
         instruction = self._instruction(predictor, frame)
         if not instruction:
             return
-        threshold, conditions = settings.skip_unchanged, (instruction, settings.steps, settings.seed)
-        predicted = self._last.find(frame.camera, frame.rgb, conditions, threshold) if threshold else None
+        horizon = predictor.horizon if settings.horizon is None else settings.horizon
+        strip = settings.horizons if frame.owner.strip_watched else ()
+        job = Job(frame, instruction, horizon, strip, frame.owner.past_of(frame))
+        predicted = self._find_unchanged(job, settings)
         if predicted is None:
-            jobs.append((frame, instruction))
+            jobs.append(job)
         else:
             unchanged.append((frame, predicted))
+
+    def _find_unchanged(self, job: Job, settings: PredictionSettings) -> Predicted | None:
+        """Return the camera's last prediction if it holds for the job, and may be used again."""
+        if not settings.skip_unchanged:
+            return None
+        past = list(job.past.values())
+        return self._last.find(
+            job.frame.camera, job.frame.rgb, _conditions(job, settings), settings.skip_unchanged, past
+        )
 
     def _predict_anew(
         self, predictor: FramePredictor, usable: list[Job], settings: PredictionSettings
@@ -153,9 +162,9 @@ class PredictionWorker:
             try:
                 results += self._run_model(predictor, [job], settings)
             except ValueError as error:
-                job[0].owner.drop(Drop.REFUSED, str(error))
+                job.frame.owner.drop(Drop.REFUSED, str(error))
             except Exception as error:
-                job[0].owner.drop(Drop.FAILED, _text(error))
+                job.frame.owner.drop(Drop.FAILED, _text(error))
         return results
 
     def _instruction(self, predictor: FramePredictor, frame: Frame) -> str:
@@ -176,13 +185,17 @@ class PredictionWorker:
         return instruction
 
     def _run_model(self, predictor: FramePredictor, jobs: list[Job], settings: PredictionSettings) -> list[Prediction]:
-        frames, instructions = [frame for frame, _ in jobs], [instruction for _, instruction in jobs]
-        images = [frame.rgb for frame in frames]
-        predicted = predictor.predict_batch(images, instructions, steps=settings.steps, seed=settings.seed)
+        results = predict_jobs(predictor, jobs, settings)
         if settings.skip_unchanged:
-            for (frame, instruction), picture in zip(jobs, predicted, strict=True):
-                self._last.keep(frame.camera, frame.rgb, (instruction, settings.steps, settings.seed), picture)
-        return list(zip(frames, predicted, strict=True))
+            for job, predicted in zip(jobs, results, strict=True):
+                past = list(job.past.values())
+                self._last.keep(job.frame.camera, job.frame.rgb, _conditions(job, settings), predicted, past)
+        return [(job.frame, predicted) for job, predicted in zip(jobs, results, strict=True)]
+
+
+def _conditions(job: Job, settings: PredictionSettings) -> tuple:
+    """Return what a job's prediction depends on besides pictures."""
+    return job.instruction, job.horizon, job.strip, tuple(job.past), settings.steps, settings.seed
 
 
 def _text(error: Exception) -> str:

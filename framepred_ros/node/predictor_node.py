@@ -77,7 +77,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
             self._release()
             raise
         seconds = f" ({pipeline.horizon:.1f} s)" if pipeline.horizon else ""
-        self.get_logger().info(f"Model loaded; it predicts {pipeline.predictor.horizon} steps{seconds} ahead")
+        self.get_logger().info(f"Model loaded; it predicts {pipeline.steps_ahead} steps{seconds} ahead")
         return LifecycleNodeMixin.on_configure(self, state)
 
     @transition
@@ -163,9 +163,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
             return ""
         if spec.changeable is Changeable.UNCONFIGURED:
             return f"{spec.name} is read when the node configures: deactivate it and clean it up first"
-        if spec.name == "stamp" and pipeline is not None and pipeline.predictor is not None:
-            return pipeline.stamp_objection(value)
-        return ""
+        return pipeline.objection(spec.name, value) if pipeline is not None and pipeline.predictor is not None else ""
 
     def _request_prediction(self) -> Future[list[Frame]]:
         pipeline = self._pipeline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -12,6 +12,8 @@ class PredictionSettings:
 
     Attributes:
         steps, seed: as FramePredictor takes them; steps None: the checkpoint's own number.
+        horizon: steps ahead; None: the checkpoint's main one.
+        horizons: steps ahead of the strip's pictures; empty: no strip.
         skip_unchanged: threshold of `LastPredictions` in levels of 255; 0: a new prediction from every frame.
         stamp: "source" or "predicted", see the parameter.
         jpeg_quality: 1 to 100.
@@ -19,6 +21,8 @@ class PredictionSettings:
 
     steps: int | None = None
     seed: int = 0
+    horizon: int | None = None
+    horizons: tuple[int, ...] = ()
     skip_unchanged: int = 0
     stamp: str = "source"
     jpeg_quality: int = 90
@@ -26,6 +30,6 @@ class PredictionSettings:
 
 def read_settings(node: Any) -> PredictionSettings:
     """Return the values that the node's parameters have now."""
-    names = "steps", "seed", "skip_unchanged", "stamp", "jpeg_quality"
-    values = {name: node.get_parameter(name).value for name in names}
-    return PredictionSettings(**values | {"steps": values["steps"] or None})
+    values = {field.name: node.get_parameter(field.name).value for field in fields(PredictionSettings)}
+    values |= {name: values[name] or None for name in ("steps", "horizon")}
+    return PredictionSettings(**values | {"horizons": tuple(values["horizons"])})

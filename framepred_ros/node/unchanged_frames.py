@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,11 +20,12 @@ def block_means(image: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Made:
-    """A prediction, the block means of the frame that it was made from, and what else it depends on."""
+    """A prediction, shapes and block means of the pictures that it was made from, and what else it depends on."""
 
-    means: np.ndarray
+    shapes: list[tuple[int, ...]]
+    means: list[np.ndarray]
     conditions: Hashable
-    predicted: np.ndarray
+    predicted: Any
 
 
 class LastPredictions:
@@ -31,26 +33,36 @@ class LastPredictions:
 
     A frame is always compared with that one and not with the frame before it, so that slow changes add up. What is
     compared is blocks, because what moves is small: the mean difference of whole frames is smaller for a moving arm
-    than for the noise of a camera.
+    than for the noise of a camera. Where the model is given a past, that is compared, too: a robot that has just
+    stopped is not one that has stood still.
     """
 
     def __init__(self) -> None:
         self._made: dict[str, _Made] = {}
 
-    def find(self, camera: str, image: np.ndarray, conditions: Hashable, threshold: int) -> np.ndarray | None:
+    def find(
+        self, camera: str, image: np.ndarray, conditions: Hashable, threshold: int, past: Sequence[np.ndarray] = ()
+    ) -> Any:
         """Return the camera's last prediction if it holds for a frame, else None.
 
         Args:
             camera: the camera's name.
             image: the frame, RGB uint8 (H, W, 3).
-            conditions: what a prediction depends on besides the frame; must be equal.
+            conditions: what a prediction depends on besides pictures; must be equal.
             threshold: levels of 255 by which each channel of each block must differ less.
+            past: earlier frames that the prediction also depends on, RGB uint8.
         """
-        made = self._made.get(camera)
-        if made is None or made.conditions != conditions or made.predicted.shape != image.shape:
+        made, seen = self._made.get(camera), (image, *past)
+        if made is None or made.conditions != conditions or made.shapes != [picture.shape for picture in seen]:
             return None
-        return made.predicted if cv2.absdiff(block_means(image), made.means).max() < threshold else None
+        pairs = zip(seen, made.means, strict=True)
+        like = all(cv2.absdiff(block_means(picture), means).max() < threshold for picture, means in pairs)
+        return made.predicted if like else None
 
-    def keep(self, camera: str, image: np.ndarray, conditions: Hashable, predicted: np.ndarray) -> None:
+    def keep(
+        self, camera: str, image: np.ndarray, conditions: Hashable, predicted: Any, past: Sequence[np.ndarray] = ()
+    ) -> None:
         """Remember the camera's last prediction and what it was made from; arguments as in `find`."""
-        self._made[camera] = _Made(block_means(image), conditions, predicted)
+        seen = (image, *past)
+        shapes, means = [picture.shape for picture in seen], [block_means(picture) for picture in seen]
+        self._made[camera] = _Made(shapes, means, conditions, predicted)

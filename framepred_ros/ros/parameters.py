@@ -28,22 +28,31 @@ class Changeable(str, Enum):
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One ROS parameter: its type is that of the default; the range is inclusive; a list is one of strings."""
+    """One ROS parameter: its type is that of the default; the range is inclusive, of a list's items where it is one.
+
+    `item` is the type of a list's items: different names, or different integers.
+    """
 
     name: str
-    default: bool | int | float | str | list[str]
+    default: bool | int | float | str | list[str] | list[int]
     description: str
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     changeable: Changeable = Changeable.ANY_TIME
+    item: type = str
 
     @property
     def type_name(self) -> str:
         """The type as ROS names it."""
-        names = {bool: "bool", int: "integer", float: "double", str: "string", list: "string array"}
-        return names[type(self.default)]
+        names = {bool: "bool", int: "integer", float: "double", str: "string"}
+        return f"{names[self.item]} array" if isinstance(self.default, list) else names[type(self.default)]
+
+    @property
+    def array_type(self) -> Parameter.Type:
+        """The type of a list as rclpy names it."""
+        return Parameter.Type.INTEGER_ARRAY if self.item is int else Parameter.Type.STRING_ARRAY
 
     def descriptor(self) -> ParameterDescriptor:
         """Return the descriptor that `ros2 param describe` shows."""
@@ -67,10 +76,16 @@ class ParameterSpec:
         """Return what is wrong with a value of the right type and within the range; empty if it is fine."""
         if self.choices and value not in self.choices:
             return f"{self.name} must be one of {', '.join(self.choices)}, not '{value}'"
-        if isinstance(self.default, list) and isinstance(value, (list, tuple)):
+        if not isinstance(self.default, list) or value is None:
+            return ""
+        if self.item is int:
+            bad = [number for number in value if not self.minimum <= number <= self.maximum]
+            wanted = f"different integers from {self.minimum:.0f} to {self.maximum:.0f}"
+        else:
             bad = [name for name in value if not CAMERA_NAME.fullmatch(name)]
-            if bad or len(set(value)) < len(value):
-                return f"{self.name} must be different names of letters a-z, digits and underscores, not {list(value)}"
+            wanted = "different names of letters a-z, digits and underscores"
+        if bad or len(set(value)) < len(value):
+            return f"{self.name} must be {wanted}, not {list(value)}"
         return ""
 
 
@@ -97,12 +112,27 @@ def declare_parameters(
                 return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
+    def typed(parameters: list[Parameter]) -> list[Parameter]:
+        """Give empty lists their type: from `[]` alone `ros2 param set` guesses one of booleans."""
+        return [
+            Parameter(each.name, by_name[each.name].array_type, [])
+            if each.name in by_name and isinstance(by_name[each.name].default, list) and _is_empty_list(each.value)
+            else each
+            for each in parameters
+        ]
+
     node.add_on_set_parameters_callback(check)
+    if hasattr(node, "add_pre_set_parameters_callback"):  # ROS 2 Humble has none: there `[]` is refused
+        node.add_pre_set_parameters_callback(typed)
     for spec in by_name.values():
         if isinstance(spec.default, list):  # from an empty list rclpy would guess bytes, and reads [] as not set
-            node.declare_parameter(spec.name, Parameter.Type.STRING_ARRAY, spec.descriptor())
+            node.declare_parameter(spec.name, spec.array_type, spec.descriptor())
             if not node.get_parameter_or(spec.name).value:
-                node.set_parameters([Parameter(spec.name, Parameter.Type.STRING_ARRAY, spec.default)])
+                node.set_parameters([Parameter(spec.name, spec.array_type, spec.default)])
         else:
             node.declare_parameter(spec.name, spec.default, spec.descriptor())
     declared = True
+
+
+def _is_empty_list(value: Any) -> bool:
+    return value is not None and not isinstance(value, (bool, int, float, str, bytes)) and len(value) == 0

@@ -83,6 +83,28 @@ def test_a_prediction_without_a_frame_near_its_moment_is_missed():
     assert monitor.missed == 1
 
 
+def test_predictions_of_another_horizon_keep_their_own_moment_and_are_judged_among_themselves():
+    monitor, start = learned()
+    long, short = HORIZON * PERIOD / 1e9, 4 * PERIOD / 1e9
+    scored = []
+    for index in range(start, start + 30):
+        score = monitor.add_frame(index * PERIOD, scene(index))
+        if score is not None:
+            scored.append((index, index - score.stamp_ns // PERIOD, monitor.latest.state))
+        ahead = 4 if index >= start + 10 else HORIZON
+        predicted = scene(index + ahead)
+        monitor.add_prediction(index * PERIOD, scene(index), predicted, short if ahead == 4 else long)
+    waited = {index: steps for index, steps, _ in scored}
+    assert waited[start + 12] == HORIZON, "predicted before the change"
+    assert set(waited.values()) == {HORIZON, 4} and waited[start + 29] == 4
+    assert {state for _, steps, state in scored if steps == HORIZON} == {"ok"}, "its limits are known"
+    assert monitor.state == "learning" and {state for _, steps, state in scored if steps == 4} == {"learning"}
+    monitor.add_frame((start + 30) * PERIOD, scene(start + 30))
+    monitor.add_prediction((start + 30) * PERIOD, scene(start + 30), TABLE, long)
+    assert monitor.state == "ok", "what was learned of it is still known"
+    assert monitor.capacity == int(long * 10) + 1
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(-(10**10), 10**10), max_size=60))
 def test_any_stamps_keep_memory_bounded_and_never_score_an_unseen_moment(stamps):

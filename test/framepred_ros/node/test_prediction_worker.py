@@ -36,7 +36,7 @@ class Host:
     def __init__(self, predictor, instructions):
         self.predictor = predictor
         self.owners = {name: Owner(self, name, instruction) for name, instruction in instructions.items()}
-        self.predictions, self.drops = {}, []
+        self.predictions, self.strips, self.drops = {}, {}, []
         self.seed, self.skip_unchanged, self.max_rate, self.settings_read = 0, 0, 0.0, 0
 
     def settings(self):
@@ -49,9 +49,14 @@ class Owner:
 
     def __init__(self, host, name, instruction):
         self.host, self.name, self.instruction = host, name, instruction
+        self.strip_watched, self.past = False, {}
+
+    def past_of(self, frame):
+        return self.past
 
     def publish(self, frame, predicted, settings):
-        self.host.predictions[self.name] = predicted
+        self.host.predictions[self.name] = predicted.picture
+        self.host.strips[self.name] = predicted.strip
 
     def drop(self, reason, detail=""):
         self.host.drops.append((self.name, reason, detail))
