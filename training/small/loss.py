@@ -11,7 +11,6 @@ from framepred_ros.patch_autoencoder import PatchAutoencoder
 from training.trainer.recipe import Loss
 from training.trainer.sampler import Noise
 
-
 CHANGE = 6 / 127.5  # root mean square over a patch's pixels, in [-1, 1], from which it counts as changed
 
 
@@ -67,7 +66,7 @@ class VelocityLoss(torch.nn.Module):
 
         Args:
             predicted: v (N, C, h, w), float32.
-            patches: weights of the patches with a mean of one, (N, 1, h, w), from `patch_weights`; None weighs all alike.
+            patches: the patches' weights (N, 1, h, w), from `patch_weights`; None weighs all alike.
         """
         error = predicted - batch.velocity
         squares = error.square() if patches is None else error.square() * patches
