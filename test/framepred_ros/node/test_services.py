@@ -77,8 +77,8 @@ def test_a_frame_that_cannot_be_used_is_an_answer_too(node, tester):
 def test_a_demand_does_not_wait_for_max_rate(node, tester):
     camera = Camera(tester)
     camera.wait_for_node()
-    assert tester.set_parameter("predictor", "max_rate", 0.001).successful
     camera.predict(make_picture())
+    assert tester.set_parameter("predictor", "max_rate", 0.001).successful
     stamp = camera.send_picture(make_picture(seed=1))
     tester.wait_until(
         lambda: node._pipeline._worker.frames._newest[""].header.stamp.sec == stamp[0], "the frame has arrived"
