@@ -16,6 +16,7 @@ from rich.table import Table
 
 from framepred_ros.files import write_text
 from training.dataset.index import DatasetManifest
+from training.evaluation.labels import subject_label
 from training.evaluation.scores import PairScore
 from training.evaluation.words.tables import Table as TextTable
 from training.evaluation.words.tables import words_tables
@@ -42,11 +43,6 @@ CAPTION = (
     "prediction must beat. Autoencoder ceiling: the true future frame after the autoencoder's round trip, the bound of "
     "plain decoding."
 )
-_LABELS = {
-    "prediction_with_past": "prediction, with the past",
-    "copy": "copying",
-    "reconstruction": "autoencoder ceiling",
-}
 _PACKAGES = ("torch", "diffusers", "transformers", "scikit-image", "opencv-python-headless", "numpy", "framepred_ros")
 
 
@@ -89,7 +85,7 @@ def table_rows(summary: dict[str, Any], metrics: Sequence[str]) -> Iterator[tupl
         first = iter((task, f"{part['pairs']} pairs", f"{part['episodes']} episodes"))
         for subject in subjects(part):
             cells = (_cell(part[subject].get(metric), METRICS[metric][1]) for metric in metrics)
-            yield next(first, ""), _LABELS.get(subject, subject), *cells
+            yield next(first, ""), subject_label(subject), *cells
 
 
 def subjects(part: dict[str, Any]) -> list[str]:
@@ -163,7 +159,7 @@ def horizons_table(points: Sequence[dict[str, Any]], step_duration: float) -> Te
         row = rows.setdefault(steps, [f"{steps:g}", f"{steps * step_duration:.2f}", str(part["pairs"])])
         row.append(" / ".join(_cell(part[point["predictor"]].get(metric), METRICS[metric][1]) for metric in HEADLINE))
     names = dict.fromkeys(point["predictor"] for point in points)
-    header = ("steps ahead", "seconds", "pairs", *(f"{_LABELS.get(name, name)}: SSIM / PSNR" for name in names))
+    header = ("steps ahead", "seconds", "pairs", *(f"{subject_label(name)}: SSIM / PSNR" for name in names))
     note = "The same current frames, as far as their episodes are long enough."
     return "Over the horizon", note, header, [tuple(row) for row in rows.values()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from training.evaluation.labels import subject_label
 from training.evaluation.words.contrast import KINDS
 
 Table = tuple[str, str, tuple[str, ...], list[tuple[str, ...]]]
@@ -18,7 +19,6 @@ _COLUMNS = (
     ("trained on", lambda part: part.get("combination", {}).get("trained on")),
     ("kept-back combinations", lambda part: part.get("combination", {}).get("kept back")),
 )
-_LABELS = {"copy": "copying", "reconstruction": "autoencoder ceiling"}
 
 
 def words_tables(words: dict[str, Any]) -> Iterator[Table]:
@@ -32,7 +32,7 @@ def words_tables(words: dict[str, Any]) -> Iterator[Table]:
         "Choice accuracy by mean squared error, by what the instruction says. The last rows: of two instructions that "
         "differ in this one thing, the right one's future is nearer (chance is 50 %)."
     )
-    names = [_LABELS.get(name, name) for name in words["predictors"]]
+    names = [subject_label(name) for name in words["predictors"]]
     header = ("", "", "chance", *names)
     yield "Choice accuracy by verb, colour, side and order", note, header, list(_subject_rows(words))
     note = (
@@ -63,7 +63,7 @@ def words_note(words: dict[str, Any]) -> str:
 
 def _accuracy_rows(words: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, numbers in words["predictors"].items():
-        first = _LABELS.get(name, name)
+        first = subject_label(name)
         for metric in ("mse", "ssim"):
             part = numbers["choice"][metric]
             yield first, metric.upper(), *(_percent(find(part)) for _, find in _COLUMNS)
@@ -91,7 +91,7 @@ def _subject_rows(words: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 def _gap_rows(words: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     labels = {"other": "another instruction's", "none": "none", "nonsense": "nonsense"}
     for name, numbers in words["predictors"].items():
-        first = _LABELS.get(name, name)
+        first = subject_label(name)
         for against, part in numbers["gap"].items():
             yield first, labels[against], *(_decibels(find(part)) for _, find in _COLUMNS)
             first = ""
@@ -99,7 +99,7 @@ def _gap_rows(words: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _still_rows(words: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, numbers in words["predictors"].items():
-        first = _LABELS.get(name, name)
+        first = subject_label(name)
         for place, cells in numbers["still"].items():
             yield first, place, *(_percent(cells.get(each), 2) for each in ("moved", "truth", "others"))
             first = ""
