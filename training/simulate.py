@@ -91,17 +91,20 @@ def main(argv: list[str] | None = None) -> int:
         except (ValueError, RuntimeError) as error:
             print(f"training.simulate: {error}", file=sys.stderr)
             return 1
-    _print_table(progress)
+    _print_tables(progress)
     return 0
 
 
-def _print_table(progress) -> None:
+def _print_tables(progress) -> None:
+    from training.simulation.table.success import success_table
+
     table = Table("task", "episodes", "failed seeds", "frames", "frames per episode")
     for task, done in progress.items():
         frames = [record.frames for record in done.records.values()]
         mean = f"{sum(frames) / max(1, len(frames)):.0f}"
         table.add_row(task, str(len(frames)), str(len(done.failed)), str(sum(frames)), mean)
-    print_tables(table)
+    rates = [done.success() for done in progress.values()]
+    print_tables(table, *(success_table(each) for each in rates if each))
 
 
 if __name__ == "__main__":

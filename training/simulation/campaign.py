@@ -19,16 +19,22 @@ from training.simulation.instructions import task_instructions
 from training.simulation.table import TASK_NAME as TABLE_SCENES
 from training.simulation.table.numbering import finished_scenes, number_episodes
 from training.simulation.table.scene_writer import SceneSummary, simulate_scene
+from training.simulation.table.success import success_rates
 
 MAX_FAILURES_IN_A_ROW = 50
 
 
 @dataclass
 class TaskProgress:
-    """Episodes (or scenes) of one task so far: records by seed, and seeds that failed."""
+    """Episodes (or scenes) of one task so far: records by seed, and seeds that failed, with what was tried there."""
 
     records: dict[int, EpisodeRecord | SceneSummary] = field(default_factory=dict)
-    failed: set[int] = field(default_factory=set)
+    failed: dict[int, SceneSummary | None] = field(default_factory=dict)
+
+    def success(self) -> dict[str, dict[str, int]]:
+        """`success_rates` of all scenes; empty for tasks, which have one instruction each."""
+        scenes = [*self.records.values(), *self.failed.values()]
+        return success_rates(scene for scene in scenes if isinstance(scene, SceneSummary))
 
 
 def run_campaign(
@@ -73,12 +79,12 @@ def run_campaign(
             future = next(as_completed(running))
             task, seed = running.pop(future)
             record = future.result()
-            if isinstance(record, SceneSummary) and not record.episodes:
-                record = None
             _note(task_folder(root, task), progress[task], seed, record)
-            on_episode(task, seed, record)
+            on_episode(task, seed, progress[task].records.get(seed))
     for task in tasks:
         _number(task_folder(root, task))
+        if rates := progress[task].success():
+            _write_json(task_folder(root, task) / "success.json", rates)
     return progress
 
 
@@ -122,12 +128,18 @@ def _load_progress(folder: Path) -> TaskProgress:
     progress = TaskProgress()
     journal = folder / "seeds.json"
     if journal.exists():
-        progress.failed = set(json.loads(journal.read_text())["failed"])
+        content = json.loads(journal.read_text())
+        tries = content.get("tries", {})
+        progress.failed = {seed: _failed(seed, tries.get(str(seed))) for seed in content["failed"]}
     if folder == task_folder(folder.parent, TABLE_SCENES):
         progress.records = finished_scenes(folder)
     else:
         progress.records = {record.seed: record for _, record in _finished_episodes(folder)}
     return progress
+
+
+def _failed(seed: int, tries: list | None) -> SceneSummary | None:
+    return None if tries is None else SceneSummary(seed, (), tuple(map(tuple, tries)))
 
 
 def _finished_episodes(folder: Path) -> list[tuple[Path, EpisodeRecord]]:
@@ -136,12 +148,14 @@ def _finished_episodes(folder: Path) -> list[tuple[Path, EpisodeRecord]]:
     return [(path.parent, EpisodeRecord(**json.loads(path.read_text()))) for path in paths]
 
 
-def _note(folder: Path, progress: TaskProgress, seed: int, record: EpisodeRecord | None) -> None:
-    if record is None:
-        progress.failed.add(seed)
-        _write_json(folder / "seeds.json", {"failed": sorted(progress.failed)})
-    else:
+def _note(folder: Path, progress: TaskProgress, seed: int, record: EpisodeRecord | SceneSummary | None) -> None:
+    if record is not None and (isinstance(record, EpisodeRecord) or record.episodes):
         progress.records[seed] = record
+        return
+    progress.failed[seed] = record
+    content = {"failed": sorted(progress.failed)}
+    tries = {str(failed): scene.tries for failed, scene in sorted(progress.failed.items()) if scene is not None}
+    _write_json(folder / "seeds.json", {**content, **({"tries": tries} if tries else {})})
 
 
 def _number(folder: Path) -> None:

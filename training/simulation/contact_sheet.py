@@ -1,7 +1,8 @@
 """A picture of simulated scenes: per row one moment and what each instruction makes of it.
 
 `python -m training.simulation.contact_sheet EPISODES --out scenes.png`: the first frame of a scene, then each twin's
-frame 50 with its words; under it a row for every frame in mid-motion at which episodes turn off.
+frame 50 with its words; under it a row for every frame in mid-motion at which episodes turn off. `* ` marks
+instructions that are kept for tests.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from framepred_ros.files import replacing
 from training.episodes.robotwin1 import DEFAULT_CAMERA, PickledFrames
+from training.simulation.episode_writer import task_folder
 from training.simulation.table import TASK_NAME
 
 HORIZON = 50
 WIDTH, HEIGHT, CAPTION = 240, 180, 34  # pixels of a picture and of the words under it
 
 
-def contact_sheet(folder: Path, scenes: int, branches: bool = True) -> Image.Image:
+def contact_sheet(folder: Path, scenes: int, branches: bool = True, ahead: int = HORIZON) -> Image.Image:
     """The sheet of the first `scenes` scenes in a task's folder with its `scene_info.json`.
 
-    Raises FileNotFoundError where the simulation has not finished.
+    Futures are `ahead` frames on, or the last frame where an episode is shorter. Raises FileNotFoundError where the
+    simulation has not finished.
     """
     records = {int(number): record for number, record in json.loads((folder / "scene_info.json").read_text()).items()}
     rows = []
     for number in sorted({record["scene"]["number"] for record in records.values()})[:scenes]:
-        rows += _rows(folder, {k: r for k, r in records.items() if r["scene"]["number"] == number}, branches)
+        scene = {k: record for k, record in records.items() if record["scene"]["number"] == number}
+        rows += _rows(folder, scene, branches, ahead)
     columns = max(len(row) for row in rows)
     sheet = Image.new("RGB", (columns * WIDTH, len(rows) * (HEIGHT + CAPTION)), "white")
     for y, row in enumerate(rows):
@@ -40,18 +45,18 @@ def contact_sheet(folder: Path, scenes: int, branches: bool = True) -> Image.Ima
     return sheet
 
 
-def _rows(folder: Path, scene: dict[int, dict], branches: bool) -> list[list[tuple[np.ndarray, str]]]:
+def _rows(folder: Path, scene: dict[int, dict], branches: bool, ahead: int) -> list[list[tuple[np.ndarray, str]]]:
     twins = [number for number, record in scene.items() if record["scene"]["branch_of"] is None]
     title = f"scene {scene[twins[0]]['scene']['number']}"
-    rows = [[(_frame(folder, twins[0], 0), title)] + [_future(folder, n, scene[n], HORIZON) for n in twins]]
+    rows = [[(_frame(folder, twins[0], 0), title)] + [_future(folder, n, scene[n], ahead) for n in twins]]
     turns = defaultdict(list)
     for number, record in scene.items():
         if record["scene"]["branch_of"] is not None:
             turns[record["scene"]["branch_of"], record["scene"]["branch_frame"]].append(number)
     for (parent, frame), numbers in turns.items() if branches else ():
         row = [(_frame(folder, numbers[0], 0), f"episode {parent}, frame {frame}")]
-        row.append(_future(folder, parent, scene[parent], frame + HORIZON))
-        rows.append(row + [_future(folder, n, scene[n], HORIZON) for n in numbers])
+        row.append(_future(folder, parent, scene[parent], frame + ahead))
+        rows.append(row + [_future(folder, n, scene[n], ahead) for n in numbers])
     return rows
 
 
@@ -79,13 +84,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("scenes.png"))
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--no-branches", action="store_true", help="only the scenes' starts")
+    parser.add_argument("--ahead", type=int, default=HORIZON, help="frames to the futures; 1000: how the episodes end")
     arguments = parser.parse_args(argv)
     try:
-        sheet = contact_sheet(arguments.episodes / f"{TASK_NAME}_D435_pkl", arguments.scenes, not arguments.no_branches)
+        folder = task_folder(arguments.episodes, TASK_NAME)
+        sheet = contact_sheet(folder, arguments.scenes, not arguments.no_branches, arguments.ahead)
     except FileNotFoundError as error:
         print(f"contact_sheet: {error.filename} is not there; let training.simulate finish first", file=sys.stderr)
         return 1
-    sheet.save(arguments.out)
+    with replacing(arguments.out, arguments.out.suffix) as temporary:
+        sheet.save(temporary)
     return 0
 
 

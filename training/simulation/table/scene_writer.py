@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import pickle
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import mujoco
 import numpy as np
 
+from framepred_ros.files import new_folder
 from training.simulation import robot_model
-from training.simulation.appearance import draw_appearance
+from training.simulation.appearance import Appearance, draw_appearance
 from training.simulation.camera import HeadCamera, calibration
 from training.simulation.episode_writer import EpisodeRecord, robotwin_frame
 from training.simulation.kinematics import ArmKinematics
@@ -35,7 +35,7 @@ class SceneEpisodeRecord(EpisodeRecord):
 
 @dataclass(frozen=True)
 class SceneSummary:
-    """What the campaign's table needs of a scene; `episodes` is empty for a scene that failed."""
+    """What the campaign's tables need of a scene; `episodes` is empty for a scene that failed."""
 
     seed: int
     episodes: tuple[tuple[str, int], ...]  # verb and frames
@@ -79,10 +79,16 @@ class Film:
         self._camera.close()
 
 
+def scene_appearance(seed: int, look: str) -> Appearance:
+    """How the scene of `seed` looks in one of `appearance.LOOKS`; all its episodes look the same."""
+    return draw_appearance(look, np.random.default_rng([seed, 1003]))
+
+
 def simulate_scene(seed: int, folder: Path, look: str, held_out: bool = False) -> SceneSummary:
     """Play and film the scene of `seed`; its episodes are written to `folder`/{place}/{j}.pkl, with a `record.json`.
 
-    `folder` is whole or absent; it is absent when the scene failed (a summary without episodes).
+    `look` is one of `appearance.LOOKS`. `folder` is whole or absent; it is absent when the scene failed (a summary
+    without episodes).
     """
     run = run_scene(seed, held_out)
     summary = SceneSummary(
@@ -92,20 +98,17 @@ def simulate_scene(seed: int, folder: Path, look: str, held_out: bool = False) -
     )
     if not run.episodes:
         return summary
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    appearance = draw_appearance(look, np.random.default_rng([seed, 1003]))
+    appearance = scene_appearance(seed, look)
     film = Film(draw_layout(seed).spec(appearance))
     try:
-        for place, episode in enumerate(run.episodes):
-            _write(film, partial / str(place), episode)
-            record = _record(seed, episode, appearance.look)
-            private = {"place": place, "summary": asdict(summary)}
-            (partial / str(place) / "record.json").write_text(json.dumps({**asdict(record), **private}))
+        with new_folder(folder) as partial:
+            for place, episode in enumerate(run.episodes):
+                _write(film, partial / str(place), episode)
+                record = _record(seed, episode, appearance.look)
+                private = {"place": place, "summary": asdict(summary)}
+                (partial / str(place) / "record.json").write_text(json.dumps({**asdict(record), **private}))
     finally:
         film.close()
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
     return summary
 
 
