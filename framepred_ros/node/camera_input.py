@@ -39,6 +39,7 @@ class CameraInput:
         group: callback group of the subscription.
 
     Attributes:
+        topic: the whole name of the topic, as remapped.
         decode: turns a message of this transport into RGB uint8 (height, width, 3).
     """
 
@@ -47,8 +48,11 @@ class CameraInput:
     ) -> None:
         self._node, self._group = node, group
         self._type, suffix, self.decode = TRANSPORTS[transport]
-        # As image_transport does it: what is remapped is the base topic.
-        self.topic = node.resolve_topic_name(camera_topic(camera, "image")) + suffix
+        name = camera_topic(camera, "image")
+        # As image_transport does it: what is remapped is the base topic. Otherwise the name is left as it is, because
+        # the remap rules are applied (again) to what a subscription is created with.
+        self._name = node.resolve_topic_name(name) + suffix if suffix else name
+        self.topic = node.resolve_topic_name(self._name)
         self._hand_over = on_message
         self._subscription: Any = None
         self._timer: Any = None
@@ -83,7 +87,7 @@ class CameraInput:
         self._qos = qos  # rclpy writes the user's overrides into it
         self._subscription = self._node.create_subscription(
             self._type,
-            self.topic,
+            self._name,
             guarded(self._node, self._on_message),
             qos,
             callback_group=self._group,

@@ -25,8 +25,10 @@ class CameraOutputs:
 
     def __init__(self, node: Any, camera: str) -> None:
         self._node = node
-        self.topic = node.resolve_topic_name(camera_topic(camera, "predicted_frame"))
-        self._predicted = self._create(Image, self.topic)
+        name = camera_topic(camera, "predicted_frame")  # not resolved: remap rules would be applied twice
+        self._predicted = self._create(Image, name)
+        self.topic = self._predicted.topic_name
+        # As image_transport does it: what is remapped is the base topic.
         self._compressed = self._create(CompressedImage, f"{self.topic}/compressed")
         self._comparison = self._create(Image, camera_topic(camera, "comparison"))
         self._strip = self._create(Image, camera_topic(camera, "predicted_strip"))

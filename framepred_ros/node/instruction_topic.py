@@ -22,23 +22,23 @@ class InstructionTopic:
         group: callback group of the subscriptions.
 
     Attributes:
+        topic: its whole name, as remapped.
         text: the instruction without surrounding blanks, empty if it pauses predicting; None before the first.
     """
 
     def __init__(self, node: Node, camera: str, group: CallbackGroup) -> None:
         self.text: str | None = None
         self._node = node
-        self.topic = node.resolve_topic_name(camera_topic(camera, "instruction"))
+        name = camera_topic(camera, "instruction")
         self._echo = node.create_publisher(String, "~/" + camera_topic(camera, "instruction"), LATCHED)
         on_message = guarded(node, self._on_message)
         # A latched publisher reaches both subscriptions (repeats are dropped), a plain `ros2 topic pub` the first only.
         quiet = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
         self._subscriptions = [
-            node.create_subscription(String, self.topic, on_message, QoSProfile(depth=1), callback_group=group),
-            node.create_subscription(
-                String, self.topic, on_message, LATCHED, callback_group=group, event_callbacks=quiet
-            ),
+            node.create_subscription(String, name, on_message, QoSProfile(depth=1), callback_group=group),
+            node.create_subscription(String, name, on_message, LATCHED, callback_group=group, event_callbacks=quiet),
         ]
+        self.topic = self._subscriptions[0].topic_name
 
     def accept(self, text: str) -> None:
         """Put an instruction into force and echo it; a repeat changes nothing."""

@@ -17,6 +17,10 @@ from framepred_ros.prediction.sampling import SAMPLERS, resolve_engine
 SMALLEST_SIDE = 64
 
 
+class NonFiniteOutput(ArithmeticError):
+    """A model's output holds NaN or infinite values, so that there is nothing to show."""
+
+
 class FramePredictor:
     """Predicts the camera frame `horizon` steps ahead from the current frame and an instruction.
 
@@ -130,6 +134,7 @@ class FramePredictor:
         Raises:
             ValueError: wrong dtype or shape, empty instruction, steps or horizon out of range, or a past that the
                 checkpoint does not take; the message says which.
+            NonFiniteOutput: NaN or infinity in the model's output: damaged weights, or an overflow in half precision.
         """
         horizons, histories = [self.horizon if horizon is None else horizon], [history or {}]
         return self.predict_batch(
@@ -251,6 +256,11 @@ class FramePredictor:
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Pictures float32 (N, 3, H, W) in 0..255 at the model's resolution."""
         pixels = self.vae.decode(latents, return_dict=False)[0].float()
+        if not torch.isfinite(pixels.sum()):  # here, where all that is shown goes through: clamping would hide it
+            raise NonFiniteOutput(
+                f"the model's output is not finite (NaN or infinite) in {str(self.dtype).removeprefix('torch.')}: its "
+                "weights are damaged, or too large for half precision; try dtype float32 (a CPU's: device cpu)"
+            )
         return ((pixels + 1) * 127.5).clamp(0, 255)
 
     def _check_history(self, history: Mapping[int, np.ndarray]) -> None:

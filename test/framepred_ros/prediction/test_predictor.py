@@ -11,6 +11,7 @@ from PIL import Image
 from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 
 from framepred_ros import FramePredictor
+from framepred_ros.prediction.predictor import NonFiniteOutput
 
 INSTRUCTION = "hit the block with the hammer"
 
@@ -47,6 +48,18 @@ def sample(predictor, image, steps=1, seed=0):
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
     with torch.inference_mode():
         return predictor.sampler.sample(pixels, [INSTRUCTION], steps, seed)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_model_whose_numbers_run_away_is_an_error_not_a_still_picture(small, part, value):
+    predictor = FramePredictor.from_pretrained(small, device="cpu", engine="fast")
+    parameters = dict(getattr(predictor, part).named_parameters())
+    name = {"unet": "conv_out.weight", "vae": "mean", "text_encoder": "text_model.final_layer_norm.weight"}[part]
+    with torch.no_grad():
+        next(each for key, each in parameters.items() if key.endswith(name)).flatten()[0] = value
+    with pytest.raises(NonFiniteOutput, match="not finite .* in float32"):
+        predictor.predict(make_image(), INSTRUCTION)
 
 
 def test_one_step_equals_the_stock_pipeline(small):
