@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -9,6 +10,8 @@ import torch
 from framepred_ros.prediction.checkpoint import FILE_NAME as INFO_FILE
 from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint
 from framepred_ros.prediction.loading import load_pipeline
+
+_LOADED = (".safetensors", ".json", ".txt")  # files in the folders of a checkpoint's models
 
 
 class WeightsError(ValueError):
@@ -34,6 +37,16 @@ def find_weights(name: str) -> Path:
     if missing:
         raise WeightsError(f"model.weights: {folder} lacks {', '.join(missing)}/ of diffusers' layout; copy it whole")
     return folder
+
+
+def digest_weights(folder: Path) -> str:
+    """A hash of what is loaded of a checkpoint's models: weights, sizes and words, not cards and scores."""
+    digest = hashlib.sha256()
+    for path in sorted(path for ending in _LOADED for path in folder.glob(f"*/*{ending}")):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        digest.update(f"{path.relative_to(folder)}\0".encode() + content)
+    return digest.hexdigest()[:32]
 
 
 def open_weights(folder: Path):
