@@ -134,7 +134,7 @@ def make_learner(recipe: Recipe, data: TrainingData) -> Learner:
     """The model that the recipe names. Raises WeightsError if the weights to start from cannot be used."""
     folder = start_folder(recipe)
     if folder:
-        check_horizon(folder, data.manifest.horizon)
+        check_horizon(folder, data.manifest)
     if recipe.model.kind == "distilled":
         from training.distillation.learner import DistillationLearner
 
