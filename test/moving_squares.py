@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -31,10 +32,11 @@ def make_moving_squares(
     for task, phrasings in TASKS.items():
         for number in range(episodes + 1):
             split = "train" if number < episodes else "test"
-            pictures = _episode(random, background, frames, step if task == "slide_right" else -step)
+            pictures = list(_episode(random, background, frames, step if task == "slide_right" else -step))
             rows = _write_episode(folder / split, task, number, pictures, horizon, phrasings[0], stride)
             counts[split].extend(rows)
-            records.append(EpisodeRecord(task, number, split, frames, len(rows), "", phrasings, ()))
+            checksum = hashlib.sha256(np.stack(pictures).tobytes()).hexdigest()
+            records.append(EpisodeRecord(task, number, split, frames, len(rows), checksum, phrasings, ()))
     for split, rows in counts.items():
         (folder / split / METADATA_NAME).write_text("".join(json.dumps(row) + "\n" for row in rows))
     manifest = DatasetManifest(

@@ -223,7 +223,7 @@ def test_a_dataset_with_other_columns_is_named(dataset, tmp_path, capsys):
 def test_a_dataset_of_another_horizon_does_not_continue_a_run(finished, tmp_path, capsys):
     other = make_moving_squares(tmp_path / "squares", horizon=4, frames=16)
     assert main(arguments(other, finished, "--resume", "auto")) == 1
-    assert "belongs to another run: horizon differ" in capsys.readouterr().err
+    assert "belongs to another run: dataset, horizon differ" in capsys.readouterr().err
 
 
 def test_divergence_keeps_the_states_before_it(dataset, tmp_path, capsys, monkeypatch):

@@ -14,6 +14,7 @@ Frames lie under their split because `datasets` refuses file names in metadata t
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,12 @@ from training.episodes.scene import Scene, parse_scene
 FORMAT_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 METADATA_NAME = "metadata.jsonl"
+# What `DatasetManifest.digest` goes by, named one by one: fields that later versions add do not change it.
+_DIGESTED_OPTIONS = (
+    *("horizon", "stride", "tail", "max_pairs", "split_by", "test_fraction", "balance_tasks", "max_train_samples"),
+    *("instructions_per_pair", "seed", "jpeg_quality"),
+)
+_DIGESTED_OF_EPISODES = ("task", "number", "split", "frames", "pairs", "checksum", "seen", "unseen")
 _VERSION_1_MANIFEST = "framepred_dataset.json"
 
 
@@ -125,6 +132,16 @@ class DatasetManifest(DatasetOptions):
     def tasks(self) -> list[str]:
         """Names of all tasks, sorted."""
         return sorted({episode.task for episode in self.episodes})
+
+    def digest(self) -> str:
+        """A hash of what the pairs follow from: the episodes' content and splits, and how pairs are made of them.
+
+        Names and places of the sources, and forms in which the rows are stored besides, do not count.
+        """
+        options = [getattr(self, name) for name in _DIGESTED_OPTIONS]
+        episodes = [[getattr(record, name) for name in _DIGESTED_OF_EPISODES] for record in self.episodes]
+        text = json.dumps([options, self.step_duration, self.image_size, episodes])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def to_json(self) -> str:
         """The manifest as indented JSON text; the same manifest always gives the same bytes."""

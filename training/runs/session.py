@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -18,12 +19,13 @@ from framepred_ros.tables import print_tables
 from training.dataset.index import DatasetManifest, Row, load_manifest, load_split
 from training.dataset.pairs import EpisodeKey
 from training.evaluation.pair_data import draw_evenly
+from training.runs.identity import run_identity
 from training.trainer.learner import Learner
 from training.trainer.memory import estimate_memory
 from training.trainer.pair_table import PairTable, choose_samples, choose_tasks, make_pair_table
 from training.trainer.recipe import Recipe, Run
 from training.trainer.recipe_file import write_recipe
-from training.trainer.state import read_identity, saved_states
+from training.trainer.state import check_identity, read_identity, saved_states
 from training.trainer.trainer import Trainer
 from training.trainer.validation import BEST, CHECKPOINT, Validation
 from training.trainer.validation_episodes import choose_validation_episodes, hold_out, last_episodes
@@ -71,7 +73,17 @@ def run(recipe: Recipe, dataset: Path, output: Path, resume: bool, device: str =
     if accelerator.is_main_process:
         describe(recipe, data, learner, accelerator.num_processes)
     if not dry_run:
-        train(recipe, data, learner, accelerator, dataset, output, resume)
+        identity = run_identity(
+            recipe,
+            data.manifest,
+            len(data.table),
+            data.validation_episodes,
+            start_folder(recipe),
+            accelerator.num_processes,
+        )
+        if resume:
+            check_identity(output, identity)  # before anything of the run is touched
+        train(recipe, data, learner, accelerator, dataset, output, resume, identity)
     accelerator.end_training()
 
 
@@ -113,11 +125,16 @@ def _validation_episodes(
     return {(task, number) for task, number in continued["validation_episodes"]}
 
 
+def start_folder(recipe: Recipe) -> Path | None:
+    """The folder of the weights that the recipe starts from, None for none. Raises WeightsError if there is none."""
+    return find_weights(recipe.model.weights) if recipe.model.weights else None
+
+
 def make_learner(recipe: Recipe, data: TrainingData) -> Learner:
     """The model that the recipe names. Raises WeightsError if the weights to start from cannot be used."""
-    folder = find_weights(recipe.model.weights) if recipe.model.weights else None
+    folder = start_folder(recipe)
     if folder:
-        check_horizon(folder, data.manifest.horizon)
+        check_horizon(folder, data.manifest)
     if recipe.model.kind == "distilled":
         from training.distillation.learner import DistillationLearner
 
@@ -166,6 +183,7 @@ def train(
     dataset: Path,
     output: Path,
     resume: bool,
+    identity: dict[str, Any],
 ) -> None:
     """Prepares the caches and trains."""
     output.mkdir(parents=True, exist_ok=True)
@@ -175,11 +193,6 @@ def train(
     with accelerator.main_process_first():  # the others read what it wrote
         learner.prepare(data.table, output, accelerator)
     validation = Validation(recipe, data.manifest, dataset, output, learner, data.held_out, str(accelerator.device))
-    identity = {
-        "horizon": data.manifest.horizon,
-        "pairs": len(data.table),
-        "validation_episodes": sorted(data.validation_episodes),
-    }
     trainer = Trainer(recipe, accelerator, learner, data.table, output, validation.run, identity)
     if resume and trainer.resume() and accelerator.is_main_process:
         logger.info("continuing after step %d", trainer.step)

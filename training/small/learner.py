@@ -7,20 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from diffusers.models.attention_processor import AttnProcessor
-from safetensors.torch import load_file, save_file
-from tqdm import tqdm
 from transformers import CLIPTokenizer
 
-from framepred_ros.files import replacing
-from framepred_ros.patch_autoencoder import PatchAutoencoder
 from framepred_ros.prediction.loading import build_pipeline
 from framepred_ros.prediction.predictor import coarse_channels
-from training.small.autoencoder import fit_patch_autoencoder
+from training.small.fitted import fitted_autoencoder
 from training.small.loss import VelocityLoss, add_noise
 from training.small.model import build_scheduler, build_text_encoder, build_unet
 from training.small.rebasing import rebase
@@ -105,7 +100,7 @@ class SmallLearner:
             self.model.text_encoder.set_attn_implementation("eager")
         self.table, self.device = table, accelerator.device
         fitted = self.start is None or self.options.refit
-        vae = _autoencoder(self.recipe, table, output / "autoencoder") if fitted else self.start.vae
+        vae = fitted_autoencoder(self.recipe, table, output) if fitted else self.start.vae
         if self.options.refit:
             rebase(self.model.unet, self.start.vae, vae, self.conditions)
         self.parts = Parts(vae, self.model.text_encoder, self.tokenizer, self.model.unet)
@@ -178,24 +173,3 @@ def _build_model(options: SmallModel, tokenizer, latent_size: tuple[int, int]) -
         options.unet, options.autoencoder.components, latent_size, options.text_encoder.hidden, options.conditions
     )
     return DenoisingModel(unet, text_encoder)
-
-
-def _autoencoder(recipe: Recipe, table: PairTable, folder: Path) -> PatchAutoencoder:
-    """The fitted autoencoder, kept in `folder` so that a resumed run has exactly the same one."""
-    options = recipe.model.autoencoder
-    vae = PatchAutoencoder(patch_size=options.patch_size, latent_channels=options.components)
-    path = folder / "weights.safetensors"
-    if not path.is_file():
-        chosen = np.linspace(0, len(table) - 1, min(options.pairs, len(table))).astype(int)
-        pairs = [(table.frames[table.current[pair]], table.frames[table.future[pair]]) for pair in chosen]
-        with tqdm(total=len(pairs), desc="fitting the autoencoder", unit="pair") as bar:
-            vae = fit_patch_autoencoder(
-                pairs, recipe.resolution, options.patch_size, options.components, options.still_weight, bar.update
-            )
-        folder.mkdir(exist_ok=True)
-        # Rounded to what the checkpoint stores: the latents trained on are then those of the shipped autoencoder.
-        rounded = {name: tensor.half().float() for name, tensor in vae.state_dict().items()}
-        with replacing(path) as temporary:
-            save_file(rounded, temporary)
-    vae.load_state_dict(load_file(path))
-    return vae.eval()

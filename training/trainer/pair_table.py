@@ -31,6 +31,7 @@ class PairTable:
         instructions: the distinct instructions, then the mirrored ones that are not among them.
         choices: per pair, the indices of the instructions that describe its episode.
         mirrored: per instruction that a pair may draw, the index of its mirror image or `NO_MIRROR`; int64.
+        dataset: digest of the dataset that the pairs are of.
     """
 
     frames: list[Path]
@@ -45,6 +46,7 @@ class PairTable:
     instructions: list[str]
     choices: list[np.ndarray]
     mirrored: np.ndarray
+    dataset: str
 
     def __len__(self) -> int:
         return len(self.current)
@@ -103,6 +105,7 @@ def make_pair_table(rows: Sequence[Row], manifest: DatasetManifest, mirror: bool
         choices=pair_choices,
         mirrored=_index_mirrored(instruction_index, mirror),
         instructions=list(instruction_index),
+        dataset=manifest.digest(),
     )
 
 

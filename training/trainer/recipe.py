@@ -349,8 +349,12 @@ class Recipe:
             raise ValueError(f"resolution must be [height, width], multiples of {unit}, not {list(self.resolution)}")
 
     def identity(self) -> dict[str, Any]:
-        """What must not change when a run is resumed: everything but `run`, `compositing` and the run's length."""
+        """What must not change when a run is resumed: everything but `run`, `compositing` and the run's length.
+
+        `model.weights` is left out too: it is their content that must not change, not their place.
+        """
         values = to_dict(self)
+        del values["model"]["weights"]
         del values["run"], values["compositing"], values["optimization"]["max_steps"], values["optimization"]["epochs"]
         return values
 

@@ -36,6 +36,21 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: {error}") from None
 
 
+def complete_identity(saved: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's identity (`Recipe.identity`) that an earlier version wrote, with what has been added since: defaults.
+
+    Other keys stay as they are, and so does all of an identity that is none of a recipe's.
+    """
+    names = [each.name for each in fields(Recipe) if each.name in saved]
+    values = {name: saved[name] for name in names}
+    values["optimization"] = {**values.get("optimization", {}), "max_steps": 1}
+    try:
+        completed = _build(Recipe, values, "").identity()
+    except (TypeError, ValueError):
+        return saved
+    return saved | {name: completed[name] for name in names}
+
+
 def write_recipe(path: Path, recipe: Recipe) -> None:
     """Writes the resolved recipe, every key spelled out."""
     path.write_text(yaml.safe_dump(to_dict(recipe), sort_keys=False), encoding="utf-8")

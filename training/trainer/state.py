@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from torch.distributed.checkpoint.state_dict import (
 
 from framepred_ros.files import replacing
 from training.trainer.average import WeightAverage
+from training.trainer.recipe_file import complete_identity
 
 FOLDER_NAME = "states"
 # Keys of a run's identity that states of earlier versions do not have.
-LATER_KEYS = frozenset({"validation_episodes"})
+LATER_KEYS = frozenset({"dataset", "validation_episodes", "weights"})
 # Whole tensors by parameter name, however the model is wrapped or sharded; frozen weights are read from their source.
 OPTIONS = StateDictOptions(full_state_dict=True, ignore_frozen_params=True)
 SAVE_OPTIONS = StateDictOptions(full_state_dict=True, ignore_frozen_params=True, cpu_offload=True)  # main process only
@@ -104,13 +106,14 @@ def save_state(folder: Path, training: Training, step: int, identity: dict, keep
 
 def read_identity(folder: Path) -> dict | None:
     """The identity of the newest readable state, as it was given to `save_state`; None where there is none."""
-    for path in saved_states(folder):
-        try:
-            with safe_open(path, "pt") as file:
-                return json.loads(file.metadata()["identity"])
-        except (SafetensorError, OSError):
-            continue
-    return None
+    return next((identity for _, identity in _identities(folder)), None)
+
+
+def check_identity(folder: Path, identity: dict) -> None:
+    """Raises ResumeError if the newest readable state in the folder belongs to another recipe, dataset or weights."""
+    for path, saved in _identities(folder):
+        _check_identity(path, saved, identity)
+        return
 
 
 def load_state(folder: Path, training: Training, identity: dict) -> int:
@@ -127,7 +130,7 @@ def load_state(folder: Path, training: Training, identity: dict) -> int:
         except (SafetensorError, OSError) as error:
             logger.warning("%s is damaged (%s); trying the state before it", path, error)
             continue
-        _check_identity(path, json.loads(metadata["identity"]), json.loads(json.dumps(identity)))
+        _check_identity(path, json.loads(metadata["identity"]), identity)
         _restore(training, tensors, metadata)
         return int(metadata["step"])
     if saved_states(folder):
@@ -190,10 +193,22 @@ def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Ten
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _check_identity(path: Path, saved: dict, current: dict) -> None:
+def _identities(folder: Path) -> Iterator[tuple[Path, dict]]:
+    """The readable states, newest first, and their identities."""
+    for path in saved_states(folder):
+        try:
+            with safe_open(path, "pt") as file:
+                yield path, json.loads(file.metadata()["identity"])
+        except (SafetensorError, OSError):
+            continue
+
+
+def _check_identity(path: Path, saved: dict, identity: dict) -> None:
+    current, saved = json.loads(json.dumps(identity)), complete_identity(saved)
     keys = saved.keys() | current.keys() - (LATER_KEYS - saved.keys())
     different = sorted(key for key in keys if saved.get(key) != current.get(key))
     if different:
         raise ResumeError(
-            f"{path} belongs to another run: {', '.join(different)} differ. Use another --output, or delete that file"
+            f"{path} belongs to another run: {', '.join(different)} differ. Use another --output, or delete the folder "
+            "of that file to start anew"
         )

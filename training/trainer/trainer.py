@@ -46,7 +46,7 @@ class Trainer:
         learner: prepared.
         output: the run's folder.
         validate: called on the main process with the averaged weights and the steps done.
-        identity: of the data; what a resumed run must have in common with this one, besides the recipe.
+        identity: what a resumed run must have in common with this one.
 
     Attributes:
         step: steps done.
@@ -80,7 +80,7 @@ class Trainer:
         learner.average = self.training.ema
         self.sampler = Sampler(table, recipe.data, recipe.seed, learner.conditions)
         self.steps = options.steps(len(table), accelerator.num_processes)
-        self.identity = recipe.identity() | identity | {"processes": accelerator.num_processes}
+        self.identity = identity
         self.step = 0
         self._loader, self._prefetched = ThreadPoolExecutor(1, "loader"), {}
 

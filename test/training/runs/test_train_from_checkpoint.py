@@ -1,5 +1,10 @@
 """Small models that are trained on from a checkpoint, and on some of a dataset's tasks."""
 
+import re
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pytest
 import torch
 from moving_squares import make_moving_squares
@@ -7,10 +12,11 @@ from safetensors.torch import load_file
 from training_runs import arguments
 
 from framepred_ros import FramePredictor
-from framepred_ros.prediction.checkpoint import read_checkpoint_info
-from training.dataset.index import load_split
+from framepred_ros.prediction.checkpoint import read_checkpoint_info, write_checkpoint_info
+from training.dataset.index import load_manifest, load_split
 from training.evaluation.pair_data import read_frame
 from training.train import main
+from training.trainer.weights import WeightsError, check_horizon
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +104,46 @@ def test_a_start_that_does_not_fit_is_named(dataset, other_task, tmp_path, capsy
 def test_a_checkpoint_of_another_horizon_is_refused(other_task, tmp_path, capsys):
     dataset = make_moving_squares(tmp_path / "squares", horizon=4)
     assert main(arguments(dataset, tmp_path / "run", f"model.weights={other_task}")) == 1
-    assert "predict 8 steps ahead, but the dataset's pairs are 4 steps apart" in capsys.readouterr().err
+    message = "predicts 8 steps (0.48 s) ahead, but the dataset's pairs are 4 steps (0.24 s) apart"
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("horizon", "step_duration", "problem"),
+    [
+        (8, 0.06, None),
+        (8, 0.0605, None),  # a camera's own clock
+        (16, 0.03, None),  # the same moment in other steps
+        (8, 0.03, "predicts 8 steps (0.48 s) ahead, but the dataset's pairs are 8 steps (0.24 s) apart"),
+        (8, 0.03, "build a dataset with --horizon 16"),
+        (4, 0.12, None),
+    ],
+)
+def test_horizons_are_compared_in_seconds(dataset, other_task, horizon, step_duration, problem):
+    manifest = replace(load_manifest(dataset), horizon=horizon, step_duration=step_duration)
+    with nullcontext() if problem is None else pytest.raises(WeightsError, match=re.escape(problem)):
+        check_horizon(other_task, manifest)
+
+
+@pytest.mark.parametrize(
+    ("horizon", "step_duration", "problem"),
+    [
+        (4, 0.06, None),
+        (8, 0.06, None),
+        (12, 0.06, None),
+        (13, 0.06, "predicts 4 to 12 steps (0.24 to 0.72 s) ahead"),
+        (16, 0.03, "was trained on steps of 0.06 s, in which it counts horizons"),
+        (16, 0.03, "--fps 16.67"),
+    ],
+)
+def test_a_checkpoint_of_several_horizons_takes_those_in_its_own_steps(
+    dataset, other_task, tmp_path, horizon, step_duration, problem
+):
+    shutil.copytree(other_task, tmp_path / "several")
+    write_checkpoint_info(tmp_path / "several", replace(read_checkpoint_info(other_task), horizons=(4, 12)))
+    manifest = replace(load_manifest(dataset), horizon=horizon, step_duration=step_duration)
+    with nullcontext() if problem is None else pytest.raises(WeightsError, match=re.escape(problem)):
+        check_horizon(tmp_path / "several", manifest)
 
 
 def test_overrides_may_stand_between_options(dataset, tmp_path):
