@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 from framepred_ros.ros.local_network import free_domain_id, local_environment
 
@@ -16,6 +17,16 @@ os.environ["FRAMEPRED_CACHE"] = CACHE.name  # the user's own stays as it is
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest  # noqa: E402
+
+
+NODES = [Path(__file__).parent / name for name in ("framepred_ros", "launch")]
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what scripts/test.sh repeats on another distribution of ROS 2: node, transport, lifecycle, demo."""
+    for item in items:
+        if item.get_closest_marker("ros") and any(item.path.is_relative_to(folder) for folder in NODES):
+            item.add_marker("distribution")
 
 
 @pytest.fixture(scope="session")
