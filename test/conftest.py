@@ -18,7 +18,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest  # noqa: E402
 
-
 NODES = [Path(__file__).parent / name for name in ("framepred_ros", "launch")]
 
 
