@@ -78,8 +78,8 @@ def check_horizon(folder: Path, manifest: DatasetManifest) -> None:
     if steps_differ and (info.horizons or info.history):
         raise WeightsError(
             f"model.weights: {folder} was trained on steps of {step:g} s, in which it counts "
-            f"{'horizons' if info.horizons else 'the past'}, but the dataset's last {manifest.step_duration:g} s; build "
-            f"the dataset anew with --fps {1 / step:.4g}, or take other weights"
+            f"{'horizons' if info.horizons else 'the past'}, but the dataset's last {manifest.step_duration:g} s; "
+            f"build the dataset anew with --fps {1 / step:.4g}, or take other weights"
         )
     shortest, longest = info.horizons or (info.horizon, info.horizon)
     if not steps_differ:
