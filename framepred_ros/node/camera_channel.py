@@ -18,6 +18,7 @@ from framepred_ros.node.diagnostics import CameraHealth
 from framepred_ros.node.instruction_topic import InstructionTopic
 from framepred_ros.node.jobs import Predicted
 from framepred_ros.node.newest_frames import Frame, NewestFrames
+from framepred_ros.node.past_frames import PastFrames
 from framepred_ros.node.settings import PredictionSettings
 from framepred_ros.node.statistics import CameraStatistics, Drop
 
@@ -64,6 +65,7 @@ class CameraChannel:
         frames: where frames wait for a prediction.
         step_duration: seconds from one step to the next; None if unknown.
         monitor: None if predictions are not checked.
+        past: None if the model takes none, or nobody says how long a step is.
         remembered: from the last configuration.
     """
 
@@ -74,16 +76,18 @@ class CameraChannel:
         frames: NewestFrames,
         step_duration: float | None,
         monitor: CameraMonitor | None,
+        past: PastFrames | None,
         remembered: RememberedCamera,
     ) -> None:
         node = shared.node
-        self.name, self.monitor = name, monitor
+        self.name, self.monitor, self.past = name, monitor, past
         self.statistics = CameraStatistics()
         self.input = CameraInput(node, name, node.get_parameter("image_transport").value, self._take, shared.group)
         self.outputs = CameraOutputs(node, name)
         self._shared, self._frames, self._step_duration = shared, frames, step_duration
         self._own = InstructionTopic(node, name, shared.group) if name else None
         self._frame_shape = remembered.frame_shape
+        self._past_found = 0  # of the latest frame that was predicted from
         if self._own is not None and remembered.instruction is not None:
             self._own.accept(remembered.instruction)
 
@@ -98,7 +102,8 @@ class CameraChannel:
         """Return what is to be said about the camera on /diagnostics."""
         monitor = self.monitor.health() if self.monitor is not None else None
         max_rate = self._shared.node.get_parameter("max_rate").value
-        return CameraHealth(self.input.topic, self.instruction, self.statistics.summary(), monitor, max_rate)
+        past = None if self.past is None else (self._past_found, self.past.wanted)
+        return CameraHealth(self.input.topic, self.instruction, self.statistics.summary(), monitor, max_rate, past)
 
     def remember(self) -> RememberedCamera:
         """Return what the next configuration should know."""
@@ -122,6 +127,8 @@ class CameraChannel:
         if self.monitor is not None:
             self.monitor.add_frame(frame, self.instruction)
         unwanted = self._why_unwanted()
+        if self.past is not None:
+            self.past.add(frame, wanted=unwanted is None)
         if self._frames.put(frame, wanted=unwanted is None):
             self.statistics.frame_dropped(Drop.SUPERSEDED)
         if unwanted is not None:
@@ -162,8 +169,10 @@ class CameraChannel:
         return self.outputs.strip_watched
 
     def past_of(self, frame: Frame) -> dict[int, np.ndarray]:
-        """Return what the camera saw before a frame, by how many steps ago."""
-        return {}
+        """Return what the camera saw before a frame, by how many steps ago, at the model's resolution."""
+        found = self.past.before(frame) if self.past is not None else {}
+        self._past_found = len(found)
+        return found
 
     def publish(self, frame: Frame, predicted: Predicted, settings: PredictionSettings) -> None:
         """Publish what was predicted from a frame, and have it checked."""

@@ -50,6 +50,7 @@ class CameraHealth:
         summary: its figures.
         monitor: what the monitor says; None if it is off.
         max_rate: the parameter, hertz.
+        past: how many earlier frames the last prediction was given, and how many the model takes; None: it takes none.
     """
 
     topic: str
@@ -57,6 +58,7 @@ class CameraHealth:
     summary: Summary
     monitor: MonitorHealth | None
     max_rate: float = 0.0
+    past: tuple[int, int] | None = None
 
 
 def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
@@ -87,6 +89,7 @@ def camera_status(name: str, device: str, health: CameraHealth) -> DiagnosticSta
         "age of last frame (s)": _number(summary.age, 2),
         "latency median (ms)": _number(summary.latency_median, 0, 1000),
         "latency p95 (ms)": _number(summary.latency_p95, 0, 1000),
+        **({"past frames": "{} of {}".format(*health.past)} if health.past else {}),
         **{f"dropped, {reason.value}": summary.dropped.get(reason, 0) for reason in Drop},
         **(health.monitor.values if health.monitor else {}),
     }

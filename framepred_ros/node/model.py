@@ -57,7 +57,8 @@ def open_predictor(
     pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
     # Compiling is for one size of a batch, and not every camera has a new frame every time.
     for count in range(1 if engine == "compile" else len(pictures), len(pictures) + 1):
-        predictor.predict_batch(pictures[:count], ["warm up"] * count, steps=1, seed=0)
+        past = [dict.fromkeys(predictor.history, picture) for picture in pictures[:count]]
+        predictor.predict_batch(pictures[:count], ["warm up"] * count, steps=1, seed=0, histories=past)
     return predictor
 
 

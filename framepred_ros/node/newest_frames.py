@@ -80,6 +80,11 @@ class Frame:
         return self.header.stamp.sec * 10**9 + self.header.stamp.nanosec
 
     @property
+    def is_decoded(self) -> bool:
+        """Whether asking for the picture costs nothing."""
+        return self._rgb is not None
+
+    @property
     def rgb(self) -> np.ndarray:
         """The picture, RGB uint8 (height, width, 3); decoded once, whichever threads ask.
 

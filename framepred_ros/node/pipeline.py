@@ -4,11 +4,13 @@ A frame's way through the node, from top to bottom. It changes threads three tim
 
 1. **Executor.** `CameraInput` gets a message and hands it, not decoded, to its `CameraChannel`, which makes a `Frame`
    of it, counts it and decides whether anybody wants a prediction. The frame belongs to that channel for good.
+   Where the model is given a past, `PastFrames` gets it too, not decoded.
 2. `NewestFrames`, the slot: **executor -> prediction thread** (first change). One frame per camera; a newer one
    replaces it. Nothing queues, and the executor never waits.
 3. **Prediction thread.** `PredictionWorker` takes the frames that wait, as one batch. It reads the settings once for
-   it, decodes the frames, predicts, and tells each frame's channel what became of it: `publish`, or `drop` with a
-   reason. Publishing is done in this thread; a frame that fails costs no other frame anything.
+   it, decodes the frames, asks their channels for the past, predicts, and tells each frame's channel what became of
+   it: `publish`, or `drop` with a reason. Publishing is done in this thread; a frame that fails costs no other frame
+   anything.
 4. `CameraMonitor`, if predictions are checked, has a thread of its own and one queue in front of it. Every frame enters
    it at its arrival, **executor -> monitor thread** (second change), and every prediction once it is published,
    **prediction thread -> monitor thread** (third change).
@@ -29,6 +31,7 @@ from framepred_ros.node.memory import free_memory
 from framepred_ros.node.model import open_predictor
 from framepred_ros.node.model_imports import lasting_objects
 from framepred_ros.node.newest_frames import Frame
+from framepred_ros.node.past_frames import PastFrames
 from framepred_ros.node.prediction_worker import PredictionWorker
 from framepred_ros.node.settings import read_settings
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from framepred_ros.node.camera_monitor import CameraMonitor
     from framepred_ros.prediction.predictor import FramePredictor
 
+SMALLEST_SIDE = 64  # pixels of what FramePredictor takes
 UNKNOWN_STEP = "the checkpoint does not say how long a step is; set the parameter step_duration"
 
 
@@ -94,10 +98,12 @@ class PredictionPipeline:
             if objection := self.objection(name, self._value(name)):
                 raise ValueError(objection)
         for name, remembered in self._remembered.items():
-            monitor = self._create_monitor(name)
+            monitor, past = self._create_monitor(name), self._create_past()
             self.channels[name] = CameraChannel(
-                self._shared, name, self._worker.frames, self.step_duration, monitor, remembered
+                self._shared, name, self._worker.frames, self.step_duration, monitor, past, remembered
             )
+        if self.predictor.history and not self.step_duration:
+            self._node.get_logger().warning(f"The model is given no past: {UNKNOWN_STEP}")
 
     def listen(self) -> None:
         """Subscribe to the cameras."""
@@ -110,6 +116,8 @@ class PredictionPipeline:
             channel.input.close()
             if channel.monitor is not None:
                 channel.monitor.reset()
+            if channel.past is not None:
+                channel.past.clear()
         self._worker.frames.clear()
 
     def stop(self, timeout: float | None = None) -> None:
@@ -165,6 +173,12 @@ class PredictionPipeline:
         with lasting_objects():
             names = "checkpoint", "device", "engine", "cpu_threads", "cpu_niceness"
             return open_predictor(*(self._value(name) for name in names), shapes)
+
+    def _create_past(self) -> PastFrames | None:
+        if not self.predictor.history or not self.step_duration:
+            return None
+        height, width = (max(SMALLEST_SIDE, side) for side in self.predictor.info.resolution)
+        return PastFrames(self.predictor.history, self.step_duration, (height, width))
 
     def _create_monitor(self, camera: str) -> CameraMonitor | None:
         if not self._value("monitor"):
