@@ -55,11 +55,23 @@ def sample(predictor, image, steps=1, seed=0):
 def test_a_model_whose_numbers_run_away_is_an_error_not_a_still_picture(small, part, value):
     predictor = FramePredictor.from_pretrained(small, device="cpu", engine="fast")
     parameters = dict(getattr(predictor, part).named_parameters())
-    name = {"unet": "conv_out.weight", "vae": "mean", "text_encoder": "text_model.final_layer_norm.weight"}[part]
+    name = {"unet": "conv_out.weight", "vae": "mean", "text_encoder": "final_layer_norm.weight"}[part]
     with torch.no_grad():
         next(each for key, each in parameters.items() if key.endswith(name)).flatten()[0] = value
     with pytest.raises(NonFiniteOutput, match="not finite .* in float32"):
         predictor.predict(make_image(), INSTRUCTION)
+
+
+def test_half_precision_that_overflows_is_an_error_where_single_precision_is_fine(small):
+    for dtype in (torch.float32, torch.float16):
+        predictor = FramePredictor.from_pretrained(small, device="cpu", dtype=dtype, engine="fast")
+        with torch.no_grad():
+            predictor.unet.conv_out.weight.mul_(65000)  # float16 ends at 65,504
+        if dtype == torch.float32:
+            predictor.predict(make_image(), INSTRUCTION)
+        else:
+            with pytest.raises(NonFiniteOutput, match="not finite .* in float16.* try dtype float32"):
+                predictor.predict(make_image(), INSTRUCTION)
 
 
 def test_one_step_equals_the_stock_pipeline(small):
