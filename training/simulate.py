@@ -31,10 +31,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     looks = parser.add_mutually_exclusive_group()
     looks.add_argument(
         "--look",
-        default="plain",
         choices=LOOKS,
-        help="random: light, shadows, colours, textures, arms and camera vary; robotwin: near RoboTwin's own pictures; "
-        "mixed: each episode or scene has one of the three",
+        help="plain: the default; random: light, shadows, colours, textures, arms and camera vary; robotwin: near "
+        "RoboTwin's own pictures; mixed: each episode or scene has one of the three",
     )
     looks.add_argument("--randomize", action="store_const", dest="look", const="random", help="--look random")
     parser.add_argument(
@@ -49,6 +48,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="take the block away after this fraction of each episode; the robot goes on as if it were there",
     )
     arguments = parser.parse_args(argv)
+    arguments.look = arguments.look or "plain"
     if arguments.remove_block_at is not None and not 0 <= arguments.remove_block_at <= 1:
         parser.error(f"--remove-block-at must lie between 0 and 1, not {arguments.remove_block_at}")
     if arguments.tasks != [TABLE_SCENES] and arguments.held_out:

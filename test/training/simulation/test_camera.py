@@ -6,7 +6,7 @@ import sys
 import mujoco
 import numpy as np
 
-from training.simulation.appearance import Appearance, random_appearance
+from training.simulation.appearance import Appearance
 from training.simulation.camera import HeadCamera, calibration
 from training.simulation.scene import SceneSpec, build_model
 from training.simulation.tasks import TASKS
@@ -27,12 +27,6 @@ def test_calibration_is_robotwins():
     pixel = intrinsic @ extrinsic @ np.array([0, 0, 0.74, 1])
     assert np.allclose(pixel[:2] / pixel[2], [175, 123], atol=1)
     assert np.allclose(matrices["cam2world_gl"][:3, 3], [-0.032, -0.45, 1.35])
-
-
-def test_camera_jitter_moves_the_view_a_little():
-    look = random_appearance(np.random.default_rng(0))
-    position = calibration(prepared(SceneSpec(objects=(), appearance=look))[1])["cam2world_gl"][:3, 3]
-    assert 0 < np.linalg.norm(position - [-0.032, -0.45, 1.35]) < 0.07
 
 
 def test_a_machine_without_opengl_still_simulates_and_says_what_rendering_needs(monkeypatch):

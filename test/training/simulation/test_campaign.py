@@ -1,4 +1,4 @@
-"""A simulated data set: RoboTwin 1.0's layout, the same after an interruption as without one."""
+"""Simulated episodes and scenes: RoboTwin 1.0's layout, the same after an interruption as without one."""
 
 import hashlib
 import json
@@ -36,9 +36,9 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
-def simulate(out: Path) -> subprocess.Popen:
+def simulate(out: Path, *options: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [*COMMAND, "--out", str(out)],
+        [*COMMAND, "--out", str(out), *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -88,3 +88,32 @@ def test_other_options_are_refused(episodes):
     refused = subprocess.run([*COMMAND, "--out", str(episodes), "--first-seed", "7"], cwd=ROOT, capture_output=True)
     assert refused.returncode == 1
     assert b"first_seed" in refused.stderr and b"Traceback" not in refused.stderr
+
+
+SCENES = ("--tasks", "table_scenes", "--first-seed", "6")
+
+
+def finish(out: Path, *options: str) -> str:
+    process = simulate(out, *options)
+    output, _ = process.communicate(timeout=250)
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+def test_scenes_in_pieces_equal_scenes_at_once(opengl, tmp_path):
+    report = finish(tmp_path / "at_once", *SCENES)
+    assert "instruction" in report and "beat" in report
+    finish(tmp_path / "pieces", *SCENES, "--episodes", "1")
+    process = simulate(tmp_path / "pieces", *SCENES)
+    folder = tmp_path / "pieces" / "table_scenes_D435_pkl"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("seed*.partial/1/1*.pkl")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finish(tmp_path / "pieces", *SCENES)
+    assert content(tmp_path / "pieces") == content(tmp_path / "at_once")
+    rates = json.loads((folder / "success.json").read_text())
+    info = json.loads((folder / "scene_info.json").read_text())
+    assert sum(rate["episodes"] for rate in rates.values()) == len(info) == len(list(folder.glob("episode*")))
+    assert {record["scene"]["number"] for record in info.values()} == {6, 7}
