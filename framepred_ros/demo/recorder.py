@@ -31,11 +31,15 @@ class RecordedImage:
 
 @dataclass
 class Recording:
-    """One task's frames, predictions and, with the monitor on, scores by field name, in the order of arrival."""
+    """One task's frames, predictions and, with the monitor on, scores by field name, in the order of arrival.
+
+    `strip` is the first one that came after it was asked for.
+    """
 
     frames: list[RecordedImage] = field(default_factory=list)
     predictions: list[RecordedImage] = field(default_factory=list)
     scores: list[dict[str, float]] = field(default_factory=list)
+    strip: RecordedImage | None = None
 
 
 class Recorder(Node):
@@ -44,6 +48,7 @@ class Recorder(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("demo_recorder", **kwargs)
         self.recording = Recording()
+        self._strip: Any = None
         self.create_subscription(Image, "image", self._on_frame, QoSProfile(depth=HISTORY))
         self.create_subscription(Image, "predicted_frame", self._on_prediction, QoSProfile(depth=HISTORY))
         self.create_subscription(Float64MultiArray, "predictor/monitor/scores", self._on_score, HISTORY)
@@ -51,13 +56,29 @@ class Recorder(Node):
     def start_task(self) -> Recording:
         """Start an empty recording and return it."""
         self.recording = Recording()
+        self.stop_watching_strip()
         return self.recording
+
+    def watch_strip(self) -> None:
+        """Subscribe to `predicted_strip`, which costs the node time, until one has come."""
+        if self._strip is None and self.recording.strip is None:
+            self._strip = self.create_subscription(Image, "predicted_strip", self._on_strip, QoSProfile(depth=1))
+
+    def stop_watching_strip(self) -> None:
+        """Unsubscribe from `predicted_strip`, if it is subscribed to."""
+        if self._strip is not None:
+            self.destroy_subscription(self._strip)
+            self._strip = None
 
     def _on_frame(self, message: Image, info: Any) -> None:
         self.recording.frames.append(_record(message, info))
 
     def _on_prediction(self, message: Image, info: Any) -> None:
         self.recording.predictions.append(_record(message, info))
+
+    def _on_strip(self, message: Image, info: Any) -> None:
+        if self.recording.strip is None:
+            self.recording.strip = _record(message, info)
 
     def _on_score(self, message: Float64MultiArray) -> None:
         names = message.layout.dim[0].label.split(",")

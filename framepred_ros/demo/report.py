@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
@@ -14,6 +15,7 @@ from rich.table import Table
 from framepred_ros.demo.pictures import save_animation, save_comparison, save_predicted_frames
 from framepred_ros.demo.recorder import Recording
 from framepred_ros.demo.scores import Horizon, outcomes, score_recording
+from framepred_ros.demo.strip import match_strip, save_strips
 from framepred_ros.files import write_text
 from framepred_ros.tables import print_tables
 
@@ -21,12 +23,13 @@ from framepred_ros.tables import print_tables
 def write_report(
     recordings: dict[str, Recording],
     horizon: Horizon,
+    strip: Sequence[int],
     checkpoint: str,
     output: Path,
     console: Console,
     progress: Progress,
 ) -> None:
-    """Score the recordings, write everything into `output` and print the table."""
+    """Score the recordings, write everything into `output` and print the table; `strip` are its moments in steps."""
     summary = {"checkpoint": checkpoint, "tasks": {}}
     matched = {}
     bar = progress.add_task("scoring, drawing", total=len(recordings))
@@ -41,10 +44,17 @@ def write_report(
         progress.advance(bar)
     if pictured := {task: each for task, each in matched.items() if each}:
         save_comparison(output / "comparison.png", pictured, horizon)
+    strips = {task: match_strip(recording, strip) for task, recording in recordings.items()}
+    (output / "strip.png").unlink(missing_ok=True)
+    if found := {task: each for task, each in strips.items() if each}:
+        save_strips(output / "strip.png", found, strip, horizon.step_duration)
     write_text(output / "summary.json", json.dumps(summary, indent=2) + "\n")
     progress.stop()
     print_tables(results_table(summary["tasks"]), console=console)
-    console.print(f"Predicted frames, animations, comparison.png and summary.json are in {output}/", soft_wrap=True)
+    also = ", strip.png" if found else ""
+    console.print(
+        f"Predicted frames, animations, comparison.png{also} and summary.json are in {output}/", soft_wrap=True
+    )
 
 
 def results_table(tasks: dict[str, dict]) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import rclpy
@@ -20,6 +20,7 @@ from framepred_ros.demo.processes import ChildProcess
 from framepred_ros.demo.recorder import Recorder, Recording
 from framepred_ros.demo.report import write_report
 from framepred_ros.demo.scores import Horizon
+from framepred_ros.demo.strip import strip_horizons, strip_start
 from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
 from framepred_ros.replay.episode_bag import EpisodeBag, episodes_by_task
 
@@ -36,6 +37,7 @@ class Demo:
         self.progress = progress
         self.logs = Path(options.output) / "logs"
         self.checkpoint = resolve_checkpoint(options.checkpoint or shipped_checkpoint()).resolve()
+        self.strip: list[int] = []  # moments of the strip, in steps
         self._episodes = episodes
         self.recorder = Recorder()
         self._executor = SingleThreadedExecutor()
@@ -44,7 +46,9 @@ class Demo:
 
     def run(self) -> dict[str, Recording]:
         """Play all tasks to one predictor node; return what was recorded of each."""
-        with self.predictor() as predictor:
+        with suppress(ValueError, OSError):  # a checkpoint that is not valid: the node says why
+            self.strip = strip_horizons(read_checkpoint_info(self.checkpoint))
+        with self.predictor(**({"horizons": self.strip} if self.strip else {})) as predictor:
             self.activate(predictor)
             return {task: self.play(task, predictor) for task in self.options.tasks}
 
@@ -72,7 +76,8 @@ class Demo:
 
     def play(self, task: str, predictor: ChildProcess) -> Recording:
         """Play a task's episode to its end and its last prediction; return what was recorded."""
-        bar = self.progress.add_task(task, total=self._frame_count(task))
+        count = self._frame_count(task)
+        bar = self.progress.add_task(task, total=count)
         recording = self.recorder.start_task()
         # It waits for both listeners, the predictor and the recorder, so that no frame goes unheard.
         parameters = {"task": task, "wait_for_subscribers": 2}
@@ -86,6 +91,7 @@ class Demo:
             while camera.exit_code is None:
                 self._check(predictor)
                 self._executor.spin_once(timeout_sec=0.05)
+                self._watch_strip(recording, count)
                 self.progress.update(bar, completed=len(recording.frames))
             if camera.exit_code or not recording.frames:
                 raise DemoError(
@@ -100,6 +106,13 @@ class Demo:
         )
         self.progress.update(bar, completed=len(recording.frames), total=len(recording.frames))
         return recording
+
+    def _watch_strip(self, recording: Recording, count: int | None) -> None:
+        """Have one strip predicted; more would slow the predictions down that are timed."""
+        if recording.strip is not None:
+            self.recorder.stop_watching_strip()
+        elif self.strip and len(recording.frames) >= strip_start(count):
+            self.recorder.watch_strip()
 
     def _frame_count(self, task: str) -> int | None:
         return None if self.options.live else EpisodeBag(self._episodes[task]).frame_count
@@ -143,4 +156,4 @@ def run_demo(options: argparse.Namespace) -> None:
         recordings = demo.run()
         info = read_checkpoint_info(demo.checkpoint)
         horizon = Horizon(info.horizon, info.step_duration)
-        write_report(recordings, horizon, demo.checkpoint.name, options.output, console, progress)
+        write_report(recordings, horizon, demo.strip, demo.checkpoint.name, options.output, console, progress)

@@ -16,7 +16,8 @@ from framepred_ros.pictures import check_video, compose_row, panel_labels, resiz
 from framepred_ros.replay.episode_bag import BagFrame, EpisodeBag, image_topics
 
 PREDICTION_NAMES = ("predicted_frame", "predicted_frame/compressed")
-OTHER_OUTPUTS = ("comparison", "comparison/compressed")  # of the node: pictures, but no camera
+STRIP_NAMES = ("predicted_strip", "predicted_strip/compressed")
+OTHER_OUTPUTS = ("comparison", "comparison/compressed", *STRIP_NAMES)  # of the node: pictures, but no camera
 SLACK = 5.0  # seconds by which a prediction may be recorded after its frame
 RATE_SAMPLE = 30  # predictions that the animation's speed is taken from
 MINIMUM_PERIOD = 0.02  # seconds per picture

@@ -12,10 +12,15 @@ from ros_testing import Process, make_picture, write_bag
 from framepred_ros.demo.monitor_run import Watched
 from framepred_ros.demo.recorder import RecordedImage, Recording
 from framepred_ros.demo.scores import Horizon, outcomes, score_recording
+from framepred_ros.demo.strip import match_strip, strip_horizons
 from framepred_ros.metrics import psnr, ssim
+from framepred_ros.prediction.checkpoint import CheckpointInfo
 
 HORIZON = 4
 FRAMES = 12
+
+
+CONDITIONS = {"horizons": (1, 8), "history": (2, 4), "history_channels": 4}
 
 
 def run_demo(*options):
@@ -61,7 +66,44 @@ def test_plays_scores_and_pictures_every_task(episodes, short_checkpoint, tmp_pa
         assert scores["prediction"].keys() == scores["copying_the_current_frame"].keys() == {"ssim", "psnr"}
         assert Image.open(output / f"{task}.gif").width > 3 * 128
     assert Image.open(output / "comparison.png").width > 3 * 128
+    assert not (output / "strip.png").exists(), "of a checkpoint that knows one horizon"
     assert not list(output.glob(".*")), "no temporary files stay behind"
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_a_checkpoint_of_several_horizons_also_gives_a_strip(episodes, tmp_path):
+    from tiny_checkpoint import make_tiny_checkpoint
+
+    checkpoint = make_tiny_checkpoint(tmp_path / "conditioned", horizon=HORIZON, **CONDITIONS)
+    output = tmp_path / "out"
+    with run_demo("--episodes", episodes, "--checkpoint", checkpoint, "--output", output) as demo:
+        assert demo.wait() == 0, demo.output
+        assert "strip.png" in demo.output
+    with Image.open(output / "strip.png") as strip:
+        assert strip.width > 5 * 128 and strip.height > 2 * 96
+
+
+def test_a_strip_has_four_moments_up_to_the_longest_horizon():
+    assert strip_horizons(CheckpointInfo((64, 64), horizons=(1, 100))) == [10, 25, 50, 100]
+    assert strip_horizons(CheckpointInfo((64, 64), horizon=30, horizons=(20, 40))) == [20, 40]
+    assert strip_horizons(CheckpointInfo((64, 64))) == []
+
+
+def test_a_strip_is_matched_with_its_frame_and_what_came():
+    pictures = moving_pictures(0)
+    frames = [recorded(index + 1, picture) for index, picture in enumerate(pictures)]
+    strip = recorded(1, np.hstack([pictures[8], pictures[1]]), frames[6].stamp, 0.03)
+    matched = match_strip(Recording(frames, strip=strip), [2, 10])
+    for found, expected in (
+        (matched.current, pictures[6]),
+        *zip(matched.predicted, (pictures[8], pictures[1]), strict=True),
+    ):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(matched.actual[0], pictures[8])
+    assert matched.actual[1] is None, "the episode had ended"
+    assert match_strip(Recording(frames), [2, 10]) is None
+    assert match_strip(Recording(frames[:3], strip=strip), [2, 10]) is None, "its frame was lost"
 
 
 @pytest.mark.ros
