@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
-from training.evaluate import positive
+from training.evaluation.arguments import positive
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wait)
+from training.evaluation.arguments import positive
 
 HORIZONS = (5, 10, 25, 50, 75, 100)
 """Steps ahead at which a checkpoint that takes a horizon is scored."""
@@ -68,13 +69,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def positive(text: str) -> int:
-    """An argument that is a whole number above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return int(text)
-
-
 def _resolution(text: str) -> tuple[int, int] | None:
     """(width, height), or None for the camera's."""
     match = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
@@ -86,10 +80,10 @@ def _resolution(text: str) -> tuple[int, int] | None:
 def _evaluate(args: argparse.Namespace) -> None:
     # torch and diffusers take seconds to import: only once the arguments are good.
     from training.evaluation.curves import draw_curve
-    from training.evaluation.measure import MeasureOptions, merge, time_prediction
-    from training.evaluation.processes import this_process
-    from training.evaluation.run import Workplace, load_pairs, score_spec
-    from training.evaluation.scores import summarize
+    from training.evaluation.scoring.measure import MeasureOptions, merge, time_prediction
+    from training.evaluation.scoring.processes import this_process
+    from training.evaluation.scoring.run import Workplace, load_pairs, score_spec
+    from training.evaluation.scoring.scores import summarize
     from training.evaluation.words.run import measure_words, words_results
 
     pairs = load_pairs(args.dataset, args.split, args.max_pairs)
@@ -127,8 +121,8 @@ def _measure_horizons(args: argparse.Namespace, pairs, specs: dict[str, Any], pr
 
 
 def _specs(args: argparse.Namespace) -> dict[str, Any]:
-    from training.evaluation.measure import WITH_PAST
-    from training.evaluation.specs import AutoencoderCeilingSpec, CheckpointSpec, CopyingSpec, PicturesSpec
+    from training.evaluation.predictors.specs import AutoencoderCeilingSpec, CheckpointSpec, CopyingSpec, PicturesSpec
+    from training.evaluation.scoring.measure import WITH_PAST
 
     if args.predictions:
         return {"prediction": PicturesSpec(args.predictions), "copy": CopyingSpec()}
@@ -173,7 +167,7 @@ def _draw_words(out: Path, words, predictor, options) -> None:
 def _write(out: Path, results: dict[str, Any], scores, predictor, manifest, options) -> None:
     from framepred_ros.tables import print_tables
     from training.evaluation.grid import write_grid
-    from training.evaluation.measure import read_pair
+    from training.evaluation.predictors.base import read_pair
     from training.evaluation.report import console_table, results_text, write_results
 
     def pictures_of(row):

@@ -14,11 +14,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from training import build_dataset, evaluate
 from training.dataset.index import DatasetError, Row, load_manifest, load_split
+from training.dataset.stored_pairs import draw_evenly, read_frame
 from training.evaluation.grid import choose_rows, write_grid
-from training.evaluation.measure import HorizonMismatchError, MeasureOptions, check_horizon, measure, score_rows
-from training.evaluation.pair_data import draw_evenly, read_frame
 from training.evaluation.predictors.checkpoint import CheckpointPredictor
-from training.evaluation.scores import PairScore, standard_error, summarize
+from training.evaluation.scoring.measure import HorizonMismatchError, MeasureOptions, check_horizon, measure, score_rows
+from training.evaluation.scoring.scores import PairScore, standard_error, summarize
 
 HORIZON = 20
 TASKS = ("block_hammer_beat", "blocks_stack_easy")

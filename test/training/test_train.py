@@ -29,7 +29,7 @@ from training_runs import (
 from framepred_ros import FramePredictor
 from framepred_ros.prediction.checkpoint import read_checkpoint_info
 from training.dataset.index import load_split
-from training.evaluation.pair_data import read_frame
+from training.dataset.stored_pairs import read_frame
 from training.small.learner import SmallLearner
 from training.train import main
 from training.trainer.run_log import read_log

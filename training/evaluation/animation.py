@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from framepred_ros.pictures import save_gif
 from training.dataset.index import Row
-from training.evaluation.measure import read_pair
-from training.evaluation.predictors.base import Predictor
+from training.evaluation.predictors.base import Predictor, read_pair
 
 MOMENTS = 40  # of an episode: small files, and still an impression of the motion
 _HEIGHT, _GAP = 150, 4  # pixels

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.evaluation.scores import PairScore
+from training.evaluation.scoring.scores import PairScore
 
 RESAMPLES = 10_000
 

@@ -14,18 +14,18 @@ from training.evaluation.bootstrap import Difference, paired_bootstrap
 from training.evaluation.comparison_text import comparison_text
 from training.evaluation.curves import CurvePoint, draw_curve
 from training.evaluation.grid import write_grid
-from training.evaluation.measure import MeasureOptions, merge, read_pair, time_prediction
-from training.evaluation.predictors.base import Predictor
-from training.evaluation.processes import this_process
+from training.evaluation.predictors.base import Predictor, read_pair
 from training.evaluation.report import console_table, dataset_facts, environment, write_results
 from training.evaluation.report_page import write_report
-from training.evaluation.run import PairSet, Workplace, load_pairs, move_horizon, score_spec
-from training.evaluation.scores import PairScore, summarize
+from training.evaluation.scoring.measure import MeasureOptions, merge, time_prediction
+from training.evaluation.scoring.processes import this_process
+from training.evaluation.scoring.run import PairSet, Workplace, load_pairs, move_horizon, score_spec
+from training.evaluation.scoring.scores import PairScore, summarize
 from training.evaluation.side_by_side import write_side_by_side
 from training.evaluation.study import REFERENCE, Curve, Study
 from training.evaluation.words.pictures import write_choices
 from training.evaluation.words.run import Words, measure_words, words_results
-from training.evaluation.words.viewer import words_viewer
+from training.evaluation.words_viewer import words_viewer
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from framepred_ros.pictures import save_figure
 from training.dataset.index import Row
-from training.evaluation.scores import PairScore
+from training.evaluation.scoring.scores import PairScore
 
 Pictures = tuple[np.ndarray, np.ndarray, np.ndarray]  # now, predicted, truth
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.dataset.stored_pairs import draw_evenly
 from training.evaluation.curves import CurvePoint
-from training.evaluation.measure import merge
-from training.evaluation.pair_data import draw_evenly
-from training.evaluation.run import PairSet, Workplace, move_horizon, score_spec
-from training.evaluation.scores import summarize
+from training.evaluation.scoring.measure import merge
+from training.evaluation.scoring.run import PairSet, Workplace, move_horizon, score_spec
+from training.evaluation.scoring.scores import summarize
 
 
 def measure_horizons(

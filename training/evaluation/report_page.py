@@ -13,10 +13,10 @@ from jinja2 import Environment, FileSystemLoader
 
 from framepred_ros.files import write_text
 from training.evaluation.comparison_text import facts_text, tables
-from training.evaluation.measure import read_pair, wanted_history
-from training.evaluation.predictors.base import Pair, Predictor
+from training.evaluation.predictors.base import Pair, Predictor, read_pair
 from training.evaluation.report import CAPTION
-from training.evaluation.scores import PairScore
+from training.evaluation.scoring.measure import wanted_history
+from training.evaluation.scoring.scores import PairScore
 
 WORST, BEST = 3, 2  # samples per task
 _JPEG_QUALITY = 80

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from framepred_ros.pictures import save_figure
 from training.evaluation.grid import evenly_drawn
-from training.evaluation.measure import read_pair, wanted_history
-from training.evaluation.predictors.base import Predictor
-from training.evaluation.scores import PairScore
+from training.evaluation.predictors.base import Predictor, read_pair
+from training.evaluation.scoring.measure import wanted_history
+from training.evaluation.scoring.scores import PairScore
 
 PAIRS = 3
 _PICTURE_WIDTH = 1.75  # inches

@@ -11,7 +11,7 @@ from pydantic import PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from training.evaluation.paper import TABLE_1
-from training.evaluation.specs import STRICT, CopyingSpec, Spec
+from training.evaluation.predictors.specs import STRICT, CopyingSpec, Spec
 
 REFERENCE = "copying"
 """The predictor that every study contains and that all others are compared with."""

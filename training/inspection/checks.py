@@ -10,7 +10,7 @@ import numpy as np
 
 from training.dataset.index import DatasetManifest, Row
 from training.dataset.pairs import EpisodeKey
-from training.evaluation.pair_data import read_frame
+from training.dataset.stored_pairs import read_frame
 
 _LOOKS = 8  # frames looked at per episode
 _LOOK_SIZE = (32, 24)  # pixels, width and height

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.dataset.index import Row
-from training.evaluation.pair_data import draw_evenly, read_frame
+from training.dataset.stored_pairs import draw_evenly, read_frame
 
 STILL = 1.0  # levels of 255; below it, what differs is mostly the noise of the JPEG files
 

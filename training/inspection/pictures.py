@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from framepred_ros.pictures import save_figure
 from training.dataset.index import DatasetManifest, Row
-from training.evaluation.pair_data import read_frame
+from training.dataset.stored_pairs import read_frame
 from training.inspection.motion import Motion, difference
 
 _WIDTH = 9.0  # inches, of which a picture takes _PICTURE_WIDTH

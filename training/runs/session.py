@@ -18,7 +18,7 @@ from framepred_ros.files import finish_replacement, remove_unfinished
 from framepred_ros.tables import print_tables
 from training.dataset.index import DatasetManifest, Row, load_manifest, load_split
 from training.dataset.pairs import EpisodeKey
-from training.evaluation.pair_data import draw_evenly
+from training.dataset.stored_pairs import draw_evenly
 from training.runs.identity import run_identity
 from training.trainer.learner import Learner
 from training.trainer.memory import estimate_memory

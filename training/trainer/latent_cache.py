@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from framepred_ros.files import replacing
 from framepred_ros.pictures import resize_frame
-from training.evaluation.pair_data import read_frame
+from training.dataset.stored_pairs import read_frame
 
 CHUNK = 32
 MOST_LOADERS = 8  # threads; each holds a chunk or two

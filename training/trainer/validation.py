@@ -18,10 +18,10 @@ from framepred_ros.files import replace_folder, temporary_folder
 from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info, write_checkpoint_info
 from framepred_ros.prediction.predictor import FramePredictor
 from training.dataset.index import DatasetManifest, Row
+from training.dataset.stored_pairs import read_frame
 from training.evaluation.grid import write_grid
-from training.evaluation.measure import MeasureOptions, measure, predict_row
-from training.evaluation.pair_data import read_frame
-from training.evaluation.scores import summarize
+from training.evaluation.scoring.measure import MeasureOptions, measure, predict_row
+from training.evaluation.scoring.scores import summarize
 from training.trainer.learner import Learner
 from training.trainer.model_card import format_summary, model_card
 from training.trainer.recipe import Recipe, to_dict
@@ -54,7 +54,7 @@ class Validation:
     def run(self, weights: dict[str, torch.Tensor], step: int) -> dict[str, Any]:
         """Writes `checkpoint/`, `validation/` and, if it scores best so far, `checkpoint-best/`.
 
-        Returns the measured summary (`training.evaluation.scores.summarize`).
+        Returns the measured summary (`training.evaluation.scoring.scores.summarize`).
         """
         temporary = temporary_folder(self.output / CHECKPOINT)
         shutil.rmtree(temporary, ignore_errors=True)

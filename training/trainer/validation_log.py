@@ -24,7 +24,7 @@ def log_validation(output: Path, step: int, summary: dict[str, Any]) -> None:
 
     Args:
         output: the run's folder, with a folder `validation` in it.
-        summary: the scores (`training.evaluation.scores.summarize`).
+        summary: the scores (`training.evaluation.scoring.scores.summarize`).
     """
     path = output / "validation" / FILE_NAME
     line = {"step": step} | {name: _means(values) for name, values in _subjects(summary).items()}

@@ -14,9 +14,9 @@ from training_runs import RECIPES, TINY, arguments, assert_same_training, newest
 from framepred_ros import FramePredictor
 from framepred_ros.prediction.checkpoint import read_checkpoint_info
 from training.dataset.index import load_split
+from training.dataset.stored_pairs import read_frame
 from training.distill import main
 from training.distillation.teacher import overrides_from
-from training.evaluation.pair_data import read_frame
 from training.runs.session import load_data, make_learner
 from training.train import main as train
 from training.trainer.recipe_file import read_recipe

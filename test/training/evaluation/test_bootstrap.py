@@ -7,7 +7,7 @@ import pytest
 
 from training.dataset.index import Row
 from training.evaluation.bootstrap import paired_bootstrap
-from training.evaluation.scores import PairScore
+from training.evaluation.scoring.scores import PairScore
 
 
 def scores_with(gains):

@@ -10,9 +10,10 @@ from tiny_checkpoint import make_tiny_checkpoint
 from framepred_ros.prediction.predictor import FramePredictor
 from training import compare, evaluate
 from training.dataset.index import load_manifest, load_split
-from training.evaluation.measure import WITH_PAST, HorizonMismatchError, check_horizon, read_pair
-from training.evaluation.pair_data import at_horizon, read_frame
+from training.dataset.stored_pairs import at_horizon, read_frame
+from training.evaluation.predictors.base import read_pair
 from training.evaluation.predictors.checkpoint import CheckpointPredictor
+from training.evaluation.scoring.measure import WITH_PAST, HorizonMismatchError, check_horizon
 
 HORIZON = 8  # of the dataset, 20 frames an episode
 

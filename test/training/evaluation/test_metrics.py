@@ -11,11 +11,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from framepred_ros.metrics import ssim_with_map
 from training.dataset.index import Row
-from training.evaluation.block_position import block_scores, find_red_block
 from training.evaluation.predictors.base import Pair
-from training.evaluation.regions import DILATION, moving_region, region_psnr, region_ssim
-from training.evaluation.scores import score_picture
-from training.evaluation.sharpness import sharpness_ratio
+from training.evaluation.scoring.block_position import block_scores, find_red_block
+from training.evaluation.scoring.regions import DILATION, moving_region, region_psnr, region_ssim
+from training.evaluation.scoring.scores import score_picture
+from training.evaluation.scoring.sharpness import sharpness_ratio
 
 ROW = Row(Path("now.jpg"), Path("later.jpg"), "Do it.", "a_task", 3, 7, "seen")
 pictures = st.tuples(st.integers(8, 20), st.integers(8, 20)).flatmap(

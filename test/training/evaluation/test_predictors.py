@@ -12,14 +12,14 @@ from moving_squares import make_moving_squares
 from tiny_checkpoint import make_tiny_full_checkpoint
 
 from training.dataset.index import Row, load_split
-from training.evaluation.measure import MeasureOptions, read_pair, score_rows
-from training.evaluation.predictors.base import Prediction, Predictor
+from training.evaluation.predictors.base import Prediction, Predictor, read_pair
 from training.evaluation.predictors.by_task import ByTask
 from training.evaluation.predictors.checkpoint import CheckpointPredictor, load_model, untrain
 from training.evaluation.predictors.linear_motion import LinearMotion
 from training.evaluation.predictors.pictures_folder import PicturesFolder
 from training.evaluation.predictors.prompts import PRESETS, word_prompt
 from training.evaluation.predictors.retrieval import Retrieval
+from training.evaluation.scoring.measure import MeasureOptions, score_rows
 
 HORIZON = 8
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.evaluation.specs import CheckpointSpec, CopyingSpec
+from training.evaluation.predictors.specs import CheckpointSpec, CopyingSpec
 from training.evaluation.study import read_study
 
 STUDIES = sorted((Path(__file__).parents[3] / "training" / "studies").glob("*.yaml"))

@@ -8,14 +8,14 @@ from dataset_files import build
 from scene_files import HOME, PUSH_RIGHT, STILL, TASK, TWINS, write_scenes
 
 from training.dataset.index import load_manifest, load_split
+from training.dataset.stored_pairs import read_frame
 from training.episodes.scene import Scene
-from training.evaluation.measure import MeasureOptions
-from training.evaluation.pair_data import read_frame
 from training.evaluation.predictors.autoencoder_ceiling import AutoencoderCeiling
 from training.evaluation.predictors.base import Prediction, Predictor
 from training.evaluation.predictors.copying import Copying
 from training.evaluation.predictors.linear_motion import LinearMotion
 from training.evaluation.predictors.retrieval import Retrieval
+from training.evaluation.scoring.measure import MeasureOptions
 from training.evaluation.words.choices import BRANCH, START, find_choices, look_at_choices
 from training.evaluation.words.contrast import contrast, subjects
 from training.evaluation.words.measure import score_choices

@@ -14,7 +14,7 @@ from tiny_checkpoint import make_tiny_checkpoint
 from framepred_ros.prediction.predictor import FramePredictor
 from training import compare, evaluate
 from training.dataset.index import load_split
-from training.evaluation.measure import read_pair
+from training.evaluation.predictors.base import read_pair
 
 HORIZON = 8
 

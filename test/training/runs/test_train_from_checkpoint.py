@@ -14,7 +14,7 @@ from training_runs import arguments
 from framepred_ros import FramePredictor
 from framepred_ros.prediction.checkpoint import read_checkpoint_info, write_checkpoint_info
 from training.dataset.index import load_manifest, load_split
-from training.evaluation.pair_data import read_frame
+from training.dataset.stored_pairs import read_frame
 from training.train import main
 from training.trainer.weights import WeightsError, check_horizon
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from training.dataset.index import Row
+from training.dataset.stored_pairs import read_frame, read_past
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,12 @@ class Pair:
     current: np.ndarray
     truth: np.ndarray
     past: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+
+def read_pair(row: Row, size: tuple[int, int] | None, history: Iterable[int] = ()) -> Pair:
+    """A row with its frames, and those `history` steps back, resized to `size` (width, height) unless None."""
+    frames = (read_frame(path, size) for path in (row.input_image, row.edited_image))
+    return Pair(row, *frames, read_past(row, history, size))
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from tqdm import tqdm
 
 from framepred_ros.files import write_bytes
 from training.dataset.index import Row
-from training.evaluation.measure import read_pair
-from training.evaluation.predictors.base import Pair, Prediction, Predictor
+from training.evaluation.predictors.base import Pair, Prediction, Predictor, read_pair
 from training.evaluation.predictors.prompts import word_prompt
 
 _RETRIES = 5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training.evaluation.pair_data import read_frame, stored_frame
+from training.dataset.stored_pairs import read_frame, stored_frame
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 
 _SMALLEST_MOTION = 0.5  # pixels between the two frames; below it lies the noise of the flow

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from training.dataset.index import Row
-from training.evaluation.pair_data import read_frame
+from training.dataset.stored_pairs import read_frame
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 
 _ENDINGS = (".png", ".jpg", ".jpeg")

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from training.dataset.index import DatasetError, Row
-from training.evaluation.pair_data import read_frame
+from training.dataset.stored_pairs import read_frame
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
 
 _THUMBNAIL = (32, 24)  # (width, height) in pixels

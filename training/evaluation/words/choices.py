@@ -11,9 +11,9 @@ import numpy as np
 
 from training.dataset.index import DatasetManifest, EpisodeRecord, Row
 from training.dataset.pairs import choose_phrasings
+from training.dataset.stored_pairs import read_frame
 from training.episodes.scene import Scene
-from training.evaluation.pair_data import read_frame
-from training.evaluation.regions import CHANGE
+from training.evaluation.scoring.regions import CHANGE
 
 MIN_AREA = 0.005
 """Share of the picture in which two futures must differ to be told apart; below lie noise and what has hardly begun."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from framepred_ros.metrics import SMALLEST_SIDE, ssim_with_map
-from training.evaluation.regions import region_ssim
+from training.evaluation.scoring.regions import region_ssim
 from training.evaluation.words.choices import changed, differing_region
 
 Matrix = list[list[float | None]]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from training.dataset.pairs import draw
-from training.evaluation.journal import Journal
-from training.evaluation.measure import MeasureOptions, Process, in_journal
-from training.evaluation.pair_data import read_frame, read_past
+from training.dataset.stored_pairs import read_frame, read_past
 from training.evaluation.predictors.base import Pair, Predictor
-from training.evaluation.scores import check_picture
+from training.evaluation.scoring.journal import Journal
+from training.evaluation.scoring.measure import MeasureOptions, Process, in_journal
+from training.evaluation.scoring.scores import check_picture
 from training.evaluation.words.choices import Choice
 from training.evaluation.words.distances import distances_in_pairs, distances_to_futures, moved_share
 

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from training.evaluation.measure import MeasureOptions
 from training.evaluation.predictors.base import Predictor
+from training.evaluation.scoring.measure import MeasureOptions
 from training.evaluation.words.choices import BRANCH, START, Choice
 from training.evaluation.words.measure import ChoiceValues, predict_choice
 from training.evaluation.words.summary import hit

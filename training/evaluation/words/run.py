@@ -10,9 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from training.dataset.index import load_split
-from training.evaluation.journal import Journal
 from training.evaluation.predictors.base import Predictor
-from training.evaluation.run import PairSet, Workplace, identity
+from training.evaluation.scoring.journal import Journal
+from training.evaluation.scoring.run import PairSet, Workplace, identity
 from training.evaluation.words.choices import BRANCH, MIN_AREA, START, Choice, Choices, find_choices, look_at_choices
 from training.evaluation.words.measure import ChoiceValues, score_choices
 from training.evaluation.words.summary import summarize_words

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from training.evaluation.measure import MeasureOptions
 from training.evaluation.predictors.base import Predictor
 from training.evaluation.report_page import jpeg_uri
+from training.evaluation.scoring.measure import MeasureOptions
 from training.evaluation.words.choices import START, Choice
 from training.evaluation.words.measure import predict_choice
 from training.evaluation.words.pictures import hits_of, shown_choices, shown_phrasing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelerate import PartialState
 
-from training.evaluation.measure import Process
+from training.evaluation.scoring.measure import Process
 
 
 def this_process(device: str) -> Process:

@@ -11,12 +11,12 @@ from typing import Any
 from tqdm import tqdm
 
 from training.dataset.index import DatasetError, DatasetManifest, Row, load_manifest, load_split
-from training.evaluation.code_version import code_version
-from training.evaluation.journal import Journal, file_stamps
-from training.evaluation.measure import MeasureOptions, Process, check_horizon, score_rows
-from training.evaluation.pair_data import at_horizon, draw_evenly
+from training.dataset.stored_pairs import at_horizon, draw_evenly
 from training.evaluation.predictors.base import Predictor
-from training.evaluation.scores import Values
+from training.evaluation.scoring.code_version import code_version
+from training.evaluation.scoring.journal import Journal, file_stamps
+from training.evaluation.scoring.measure import MeasureOptions, Process, check_horizon, score_rows
+from training.evaluation.scoring.scores import Values
 
 
 @dataclass(frozen=True)

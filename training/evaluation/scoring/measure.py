@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from training.dataset.index import DatasetManifest, Row
-from training.evaluation.journal import Journal, row_key
-from training.evaluation.pair_data import read_frame, read_past
 from training.evaluation.predictors.autoencoder_ceiling import AutoencoderCeiling
-from training.evaluation.predictors.base import Pair, Predictor
+from training.evaluation.predictors.base import Predictor, read_pair
 from training.evaluation.predictors.checkpoint import CheckpointPredictor
 from training.evaluation.predictors.copying import Copying
-from training.evaluation.scores import PairScore, Values, score_picture
+from training.evaluation.scoring.journal import Journal, row_key
+from training.evaluation.scoring.scores import PairScore, Values, score_picture
 
 WITH_PAST = "prediction_with_past"
 """Name of a checkpoint's predictions from the current frame and those before it, beside "prediction" from one alone."""
@@ -168,12 +167,6 @@ def in_journal(
     if process.count > 1 and journal:
         done = journal.read()
     return [done[row_key(row)] for row in rows]
-
-
-def read_pair(row: Row, size: tuple[int, int] | None, history: Iterable[int] = ()) -> Pair:
-    """A row with its frames, and those `history` steps back, resized to `size` (width, height) unless None."""
-    frames = (read_frame(path, size) for path in (row.input_image, row.edited_image))
-    return Pair(row, *frames, read_past(row, history, size))
 
 
 def wanted_history(predictors: Iterable[Predictor]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.dataset.index import Row
-from training.evaluation.scores import Values
+from training.evaluation.scoring.scores import Values
 
 RowKey = tuple[str, int, int, str]  # task, episode, frame, prompt
 

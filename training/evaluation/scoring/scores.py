@@ -12,11 +12,11 @@ import numpy as np
 
 from framepred_ros.metrics import psnr, ssim_with_map
 from training.dataset.index import Row
-from training.evaluation.block_position import block_scores
-from training.evaluation.perceptual import lpips_distance
 from training.evaluation.predictors.base import Pair
-from training.evaluation.regions import moving_region, region_psnr, region_ssim
-from training.evaluation.sharpness import sharpness_ratio
+from training.evaluation.scoring.block_position import block_scores
+from training.evaluation.scoring.perceptual import lpips_distance
+from training.evaluation.scoring.regions import moving_region, region_psnr, region_ssim
+from training.evaluation.scoring.sharpness import sharpness_ratio
 
 Values = dict[str, float | None]
 
