@@ -1,4 +1,4 @@
-"""The UNet compiled by OpenVINO, which makes more of a CPU than PyTorch does. Needs the extra `[openvino]`."""
+"""The UNet compiled by OpenVINO, which makes more of a CPU than PyTorch does. For checkpoints that PyTorch runs."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ class OpenVinoUNet:
         try:
             import openvino
         except ImportError as error:
-            raise ImportError("engine 'openvino' needs OpenVINO: pip install framepred_ros[openvino]") from error
+            raise ImportError("engine 'openvino' needs OpenVINO: pip install openvino") from error
         core = openvino.Core()
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -62,9 +62,7 @@ def _traced(unet, core, openvino):
         except RuntimeError:  # a damaged file
             shutil.rmtree(folder, ignore_errors=True)
     model = trace_unet(unet, openvino)
-    keep(
-        lambda target: openvino.save_model(model, target / MODEL, compress_to_fp16=False), folder, PREFIX, KEPT_MODELS
-    )
+    keep(lambda target: openvino.save_model(model, target / MODEL, compress_to_fp16=False), folder, PREFIX, KEPT_MODELS)
     return model
 
 

@@ -80,6 +80,11 @@ def find_form(checkpoint: Path, device: Any, dtype: Any, engine: str) -> Form:
     return _cached_form(checkpoint, expected, reason)
 
 
+def runs_light_models() -> bool:
+    """Whether a small checkpoint would be run without PyTorch here, unless something else is asked for."""
+    return all(map(_installed, NEEDED)) and not (_installed("torch") and _has_gpu_driver())
+
+
 def obstacle(checkpoint: Path) -> str:
     """Says why a valid checkpoint can only be run by PyTorch; empty if there is no such reason."""
     index = _read(checkpoint, "model_index.json")
@@ -137,11 +142,15 @@ def _has_gpu() -> bool:
     """Whether PyTorch would find a GPU; it is only asked, which takes seconds, where there is a driver for one."""
     if not _installed("torch"):
         return False
-    if "torch" not in sys.modules and not AMD_GPU.exists() and not any(map(_loads, GPU_DRIVERS)):
+    if "torch" not in sys.modules and not _has_gpu_driver():
         return False
     import torch
 
     return torch.cuda.is_available()
+
+
+def _has_gpu_driver() -> bool:
+    return AMD_GPU.exists() or any(map(_loads, GPU_DRIVERS))
 
 
 def _loads(library: str) -> bool:
