@@ -6,6 +6,8 @@ from setuptools import find_packages, setup
 
 PACKAGE = "framepred_ros"
 SHARE = f"share/{PACKAGE}"
+# Without these the small model runs on a CPU; they train, run full-size models, and use GPUs.
+TORCH = ["accelerate>=1.0", "diffusers>=0.35,<0.50", "torch>=2.5", "transformers>=4.45,<6"]
 
 
 def files(pattern: str) -> list[str]:
@@ -30,11 +32,10 @@ setup(
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[
-        "accelerate>=1.0",
-        "diffusers>=0.35,<0.50",
         "matplotlib>=3.7",
         "numpy>=1.21",
         "opencv-python-headless>=4.5",
+        "openvino>=2024.4",
         "pillow>=10.1",
         "psutil>=5.9",
         "rich>=13",
@@ -44,15 +45,13 @@ setup(
         "rosbags-image>=0.9",
         "safetensors>=0.4",
         "scikit-image>=0.19",
-        "torch>=2.5",
+        "tokenizers>=0.20",
         "tqdm>=4.60",
-        "transformers>=4.45,<6",
     ],
     extras_require={
         "cluster": ["ray>=2.10"],
-        "lpips": ["lpips>=0.1.4", "torchvision"],
+        "lpips": [*TORCH, "lpips>=0.1.4", "torchvision"],
         "openai": ["openai>=1.50"],
-        "openvino": ["openvino>=2024.4"],
         "test": [
             "colcon-common-extensions>=0.3",
             "hypothesis>=6.80",
@@ -62,7 +61,9 @@ setup(
             "ruff>=0.6",
             "setuptools>=61,<80",  # colcon builds through commands that setuptools 80 dropped
         ],
+        "torch": TORCH,
         "training": [
+            *TORCH,
             "av>=12",
             "daqp>=0.5",
             "datasets>=3",

@@ -10,14 +10,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from framepred_ros.prediction.checkpoint import CheckpointInfo
 from framepred_ros.prediction.compositing import Compositing
-from framepred_ros.prediction.predictor import FramePredictor
+from framepred_ros.prediction.torch_predictor import TorchPredictor
 from training.small.model import build_scheduler
 
 RESOLUTION = (256, 256)
 TEXT_TOKENS = 77
 
 
-def full_size_predictor(tokenizer: CLIPTokenizer, device: torch.device, dtype: torch.dtype) -> FramePredictor:
+def full_size_predictor(tokenizer: CLIPTokenizer, device: torch.device, dtype: torch.dtype) -> TorchPredictor:
     """A predictor with models sized as those of `timbrooks/instruct-pix2pix`, for one step without guidance at 256x256.
 
     Args:
@@ -28,7 +28,7 @@ def full_size_predictor(tokenizer: CLIPTokenizer, device: torch.device, dtype: t
     with torch.device(device):
         parts = _autoencoder().to(dtype), _text_encoder().to(dtype), tokenizer, _unet().to(dtype), build_scheduler()
     info = CheckpointInfo(resolution=RESOLUTION, horizon=50, steps=1, compositing=Compositing())
-    return FramePredictor(*parts, info)
+    return TorchPredictor(*parts, info)
 
 
 def _unet() -> UNet2DConditionModel:

@@ -34,6 +34,7 @@ from framepred_ros.metrics import psnr, ssim
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.prediction.predictor import FramePredictor
 from framepred_ros.prediction.sampling import resolve_engine
+from framepred_ros.prediction.torch_predictor import TorchPredictor
 from framepred_ros.tables import print_tables
 from training.evaluation.report import environment
 
@@ -136,11 +137,11 @@ def measure_paths(
     return results
 
 
-def variant(predictor: FramePredictor, info, engine: str) -> FramePredictor:
+def variant(predictor: TorchPredictor, info, engine: str) -> TorchPredictor:
     """The same models with other settings or another engine."""
     unet = copy.deepcopy(predictor.unet) if engine == "compile" else predictor.unet  # it lays the weights out anew
     parts = predictor.vae, predictor.text_encoder, predictor.tokenizer, unet, predictor.scheduler
-    return FramePredictor(*parts, info, engine)
+    return TorchPredictor(*parts, info, engine)
 
 
 def score(predictor: FramePredictor, pairs: Sequence[Pair]) -> tuple[float, float]:

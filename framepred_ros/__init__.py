@@ -1,6 +1,7 @@
 """Live prediction of a robot camera's future frame from the current frame and an instruction.
 
-The names below load on first use, so that `import framepred_ros` costs nothing and the ROS side starts without torch.
+The names below load on first use, so that `import framepred_ros` costs nothing. `FramePredictor` needs torch only for
+checkpoints that nothing else can run; `PatchAutoencoder` is a module of torch.
 """
 
 import os

@@ -104,9 +104,15 @@ def _end_with_parent() -> None:
 
 
 def import_all() -> None:
-    """Import what takes seconds: torch, diffusers and transformers. Not rclpy, which starts threads right away."""
+    """Import what takes long: torch, diffusers and transformers, if they are likely to be needed.
+
+    Not rclpy, which starts threads right away.
+    """
     with lasting_objects(), hidden(["peft"]):  # the checkpoint, whose scheduler may need scipy, is not known yet
-        import framepred_ros.prediction.predictor  # noqa: F401
+        from framepred_ros.prediction.light.choice import runs_light_models
+
+        if not runs_light_models():
+            import framepred_ros.prediction.torch_predictor  # noqa: F401
 
 
 def main(args: list[str] | None = None) -> None:

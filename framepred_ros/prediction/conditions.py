@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 if TYPE_CHECKING:
+    import torch
+
     from framepred_ros.prediction.checkpoint import CheckpointInfo
 
 
@@ -44,6 +44,8 @@ def history_channels(
         (N, S * (K + 1), h, w): per earlier frame the K channels of its difference from the current one, and a plane of
         ones; all zero for a frame that is not there.
     """
+    import torch  # here: the checks below serve the runtime without torch, too
+
     kept = present[:, :, None, None, None].to(current)
     difference = (past[:, :, :channels] - current[:, None, :channels]) * kept
     planes = kept.expand(-1, -1, 1, *current.shape[2:])
@@ -57,6 +59,8 @@ def history_channel_count(latent_channels: int, history: tuple[int, ...], channe
 
 def horizon_labels(horizons, device: torch.device) -> torch.Tensor:
     """Horizons in steps as the UNet's class labels, float32 (N,)."""
+    import torch
+
     return torch.as_tensor(horizons, dtype=torch.float32, device=device)
 
 

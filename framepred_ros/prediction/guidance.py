@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
+    import torch
+
     from framepred_ros.prediction.checkpoint import CheckpointInfo
 
 
@@ -28,11 +28,14 @@ def guidance_inputs(
     Returns:
         latents (3 N, C, h, w) and embeddings (3 N, L, D).
     """
+    import torch  # here: the rest serves the runtime without torch, too
+
     empty = empty.expand_as(text)
     return torch.cat([current, current, torch.zeros_like(current)]), torch.cat([text, empty, empty])
 
 
-def guide(output: torch.Tensor, info: CheckpointInfo) -> torch.Tensor:
-    """The guided output (N, C, h, w) from that of the three passes (3 N, C, h, w): equation 3."""
-    with_text, image_only, neither = output.chunk(3)
+def guide(output, info: CheckpointInfo):
+    """The guided output (N, C, h, w) from that of the three passes (3 N, C, h, w): equation 3. Tensors or NumPy's."""
+    count = len(output) // 3
+    with_text, image_only, neither = output[:count], output[count : 2 * count], output[2 * count :]
     return neither + info.guidance_scale * (with_text - image_only) + info.image_guidance_scale * (image_only - neither)

@@ -1,18 +1,15 @@
-"""The UNet compiled by OpenVINO, which makes more of a CPU than PyTorch does. Needs the extra `[openvino]`."""
+"""The UNet compiled by OpenVINO, which makes more of a CPU than PyTorch does. For checkpoints that PyTorch runs."""
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 import warnings
-from contextlib import suppress
-from pathlib import Path
 
 import diffusers
 import torch
 
-CACHE_VARIABLE = "FRAMEPRED_CACHE"
+from framepred_ros.prediction.cache import cache_folder, keep, mark_used
+
 PREFIX, MODEL = "openvino-", "unet.xml"
 KEPT_MODELS = 8
 
@@ -20,7 +17,7 @@ KEPT_MODELS = 8
 class OpenVinoUNet:
     """Stands in for a `diffusers.UNet2DConditionModel` when sampling; float32 on the CPU, any size and batch.
 
-    Tracing the UNet takes seconds, so the result is kept in `cache_folder()`, by the weights' checksum; of all models
+    Tracing the UNet takes seconds, so the result is kept in the cache, by the weights' checksum; of all models
     the `KEPT_MODELS` last used ones. Where nothing can be kept, every start traces anew, after a warning.
 
     Raises:
@@ -34,7 +31,7 @@ class OpenVinoUNet:
         try:
             import openvino
         except ImportError as error:
-            raise ImportError("engine 'openvino' needs OpenVINO: pip install framepred_ros[openvino]") from error
+            raise ImportError("engine 'openvino' needs OpenVINO: pip install openvino") from error
         core = openvino.Core()
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -55,52 +52,22 @@ class OpenVinoUNet:
         return (torch.from_numpy(self._compiled(inputs)[0]),)
 
 
-def cache_folder() -> Path:
-    """Where traced models are kept: $FRAMEPRED_CACHE, or framepred_ros in the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return (
-        Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "framepred_ros"
-    )
-
-
 def _traced(unet, core, openvino):
     """The UNet as an OpenVINO model, traced if it has not been before."""
     folder = cache_folder() / f"{PREFIX}{_checksum(unet, openvino.__version__)}"
     if folder.is_dir():
-        with suppress(OSError):  # a cache that others fill
-            os.utime(folder)  # when it was last used
+        mark_used(folder)
         try:
             return core.read_model(folder / MODEL)
         except RuntimeError:  # a damaged file
             shutil.rmtree(folder, ignore_errors=True)
-    model = _trace(unet, openvino)
-    try:
-        _keep(model, folder, openvino)
-    except (RuntimeError, OSError) as error:
-        warnings.warn(
-            f"the traced model cannot be kept in {folder.parent} ({error}), so every start takes seconds longer; "
-            f"set {CACHE_VARIABLE} to a folder that can be written to",
-            stacklevel=2,
-        )
+    model = trace_unet(unet, openvino)
+    keep(lambda target: openvino.save_model(model, target / MODEL, compress_to_fp16=False), folder, PREFIX, KEPT_MODELS)
     return model
 
 
-def _keep(model, folder: Path, openvino) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        target = Path(temporary) / "model"
-        openvino.save_model(model, target / MODEL, compress_to_fp16=False)
-        try:
-            target.rename(folder)
-        except OSError:  # another process was faster
-            if not folder.is_dir():
-                raise
-    kept = sorted(folder.parent.glob(f"{PREFIX}*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in kept[KEPT_MODELS:]:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _trace(unet, openvino):
+def trace_unet(unet, openvino):
+    """A `diffusers.UNet2DConditionModel` as an OpenVINO model for any size and batch; takes seconds."""
     config = unet.config
     # Odd at every level: there the UNet takes the sizes to upsample to from its inputs, otherwise it just doubles them.
     side = 2 ** len(config.block_out_channels) + 1

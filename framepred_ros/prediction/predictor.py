@@ -1,18 +1,28 @@
-"""FramePredictor: a camera frame and an instruction in, the frame `horizon` steps later out. No ROS in it."""
+"""FramePredictor: a camera frame and an instruction in, the frame `horizon` steps later out. No ROS and no torch in it.
 
+`framepred_ros.prediction.torch_predictor` and `framepred_ros.prediction.light.predictor` are the two ways to run one.
+"""
+
+from __future__ import annotations
+
+import math
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info, resolve_checkpoint
-from framepred_ros.prediction.conditions import Past, check_conditions
-from framepred_ros.prediction.imaging import DeviceImaging, HostImaging
-from framepred_ros.prediction.loading import load_pipeline, resolve_device
-from framepred_ros.prediction.sampling import SAMPLERS, resolve_engine
+from framepred_ros.prediction.engines import check_engine
+
+if TYPE_CHECKING:
+    import torch
+
+    from framepred_ros.prediction.imaging import Imaging
 
 SMALLEST_SIDE = 64
 
@@ -21,32 +31,26 @@ class NonFiniteOutput(ArithmeticError):
     """A model's output holds NaN or infinite values, so that there is nothing to show."""
 
 
-class FramePredictor:
+class FramePredictor(ABC):
     """Predicts the camera frame `horizon` steps ahead from the current frame and an instruction.
 
-    The engine samples the future frame's latents: "fast" is `framepred_ros.prediction.sampling.FastSampler`,
-    "compile" and "openvino" are the same with a compiled UNet, "diffusers" is the stock pipeline, which the others are
-    checked against. The rest is common to all: what moves is decoded, and the camera's own pixels are kept where
-    nothing does.
-    Calls from several threads take turns.
+    Made by `from_pretrained`, which chooses what runs it: PyTorch, or for a small checkpoint on a CPU OpenVINO and
+    NumPy without PyTorch. Pictures are the same, but for a grey level here and there. What moves is decoded, and the
+    camera's own pixels are kept where nothing does. Calls from several threads take turns.
 
     Attributes:
         info: the checkpoint's settings (`framepred_ros.prediction.checkpoint.CheckpointInfo`).
-        device: torch device the model runs on.
-        dtype: torch dtype the model runs in.
+        device: what the model runs on; `str()` gives "cpu", "cuda:0", ...
         engine: how it runs; never "auto". Those that compile keep the UNet's weights as they were at the start.
+        tokenizer: of instructions, with the interface of transformers' tokenizers as far as a single text goes.
     """
 
-    def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo, engine: str = "auto"):
-        self.engine = resolve_engine(engine, unet)
-        _check_resolution(info, vae)
-        check_conditions(unet.config, vae.config.latent_channels, info)
-        self.vae, self.text_encoder, self.unet = vae.eval(), text_encoder.eval(), unet.eval()
-        self.tokenizer, self.scheduler, self.info = tokenizer, scheduler, info
-        self.device, self.dtype = unet.device, unet.dtype
-        self.sampler = SAMPLERS[self.engine](vae, text_encoder, tokenizer, unet, scheduler, info)
-        self.imaging = HostImaging() if self.device.type == "cpu" else DeviceImaging(self.device)
-        self._lock = threading.Lock()
+    info: CheckpointInfo
+    device: Any
+    engine: str
+    tokenizer: Any
+    imaging: Imaging
+    _lock: threading.Lock
 
     @classmethod
     def from_pretrained(
@@ -57,33 +61,44 @@ class FramePredictor:
         engine: str = "auto",
         guidance_scale: float | None = None,
         image_guidance_scale: float | None = None,
-    ) -> "FramePredictor":
+        threads: int | None = None,
+    ) -> FramePredictor:
         """Loads a checkpoint folder, or a Hugging Face hub id of InstructPix2Pix weights.
 
         Args:
             folder_or_id: a folder in diffusers' layout, with or without `framepred.json`, or "owner/name".
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA device when there is one.
             dtype: float16 on CUDA and float32 on CPU when None.
-            engine: "auto" takes the fastest one that is there, see `framepred_ros.prediction.sampling.resolve_engine`;
-                "fast" needs PyTorch alone; "openvino", faster on a CPU, needs the extra of that name, and seconds when
-                it sees weights for the first time; "compile", by PyTorch, is slow at first with each batch size, see
+            engine: "auto" takes the fastest one that is there, see `framepred_ros.prediction.engines`; "fast" needs
+                PyTorch alone; "openvino", faster on a CPU, needs OpenVINO, and seconds when it sees weights for the
+                first time; "compile", by PyTorch, is slow at first with each batch size, see
                 `framepred_ros.prediction.compiled_unet`; "diffusers" is the stock pipeline.
             guidance_scale, image_guidance_scale: weights of the instruction and of the current frame, 1 for none; the
                 checkpoint's when None.
+            threads: how many the model computes with on a CPU; None: as many as PyTorch would take by itself. PyTorch
+                keeps them for all that the calling thread does.
 
         Raises:
             FileNotFoundError: no such folder, or the hub does not answer.
             ValueError: the folder's files are not valid, the device is not there, or the engine is unknown.
+            ImportError: what it takes to run the checkpoint is not installed.
         """
+        check_engine(engine)
         folder = resolve_checkpoint(folder_or_id)
         scales = {"guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale}
         given = {name: scale for name, scale in scales.items() if scale is not None}
         info = replace(read_checkpoint_info(folder), **given)
-        device = resolve_device(device)
-        dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
-        pipeline = load_pipeline(folder, device, dtype)
-        parts = pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, pipeline.unet, pipeline.scheduler
-        return cls(*parts, info, engine)
+        # The one place where it is decided who predicts.
+        from framepred_ros.prediction.light.choice import NotLight, check_torch
+        from framepred_ros.prediction.light.predictor import open_light
+
+        try:
+            return open_light(folder, info, device, dtype, engine, threads)
+        except NotLight as reason:
+            check_torch(folder, reason)
+        from framepred_ros.prediction.torch_predictor import open_torch
+
+        return open_torch(folder, info, device, dtype, engine, threads)
 
     @property
     def horizon(self) -> int:
@@ -202,9 +217,8 @@ class FramePredictor:
         if not images:
             return []
         words = [text or "" for text in instructions]
-        with self._lock, torch.inference_mode():
-            past = self._past(images, histories)
-            current, predicted = self.sampler.sample(self._pixels(images), words, steps, seed or 0, horizons, past)
+        with self._lock, self._computing():
+            current, predicted = self._sample(images, words, steps, seed or 0, horizons, histories)
             return self._render(images, current, predicted)
 
     def reconstruct(self, image: np.ndarray) -> np.ndarray:
@@ -217,51 +231,64 @@ class FramePredictor:
             uint8 RGB (H, W, 3), decoded at the model's resolution and resized back.
         """
         check_image(image)
-        with self._lock, torch.inference_mode():
-            decoded = self._decode(self.vae.encode(self._pixels([image])).latent_dist.mode())
+        with self._lock, self._computing():
+            (decoded,) = self._decode(self._encode([image]))
             return self.imaging.show(decoded, [image.shape[:2]])[0]
 
-    def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
-        """Frames, uint8 RGB (H, W, 3) each, at the model's resolution: (N, 3, h, w) in [-1, 1]."""
-        return self.imaging.load(images, self.info.resolution).to(self.dtype) / 127.5 - 1
+    # What the ways to run a model differ in; arrays are NumPy's or tensors, float32 on a CPU --------------------
 
-    def _past(self, images: Sequence[np.ndarray], histories: Sequence[Mapping[int, np.ndarray]]) -> Past | None:
-        """What the cameras saw before, at the model's resolution; None if nothing is given."""
-        if not any(histories):
-            return None
-        present = torch.tensor([[steps in history for steps in self.history] for history in histories])
-        frames = [
-            history.get(steps, image)
-            for image, history in zip(images, histories, strict=True)
-            for steps in self.history
-        ]
-        return Past(self._pixels(frames).unflatten(0, present.shape), present)
+    @property
+    @abstractmethod
+    def scaling_factor(self) -> float:
+        """By which the autoencoder's latents are multiplied for the UNet."""
 
-    def _render(self, images, current, predicted) -> list[np.ndarray]:
-        predicted = predicted / self.vae.config.scaling_factor
+    @property
+    @abstractmethod
+    def longest_sampling(self) -> int:
+        """The most sampling steps that the scheduler knows."""
+
+    @abstractmethod
+    def _computing(self) -> AbstractContextManager:
+        """What holds while the model computes."""
+
+    @abstractmethod
+    def _encode(self, images: Sequence[np.ndarray]) -> Any:
+        """Latents (N, C, h, w) of frames, uint8 RGB (H, W, 3) each."""
+
+    @abstractmethod
+    def _sample(
+        self,
+        images: Sequence[np.ndarray],
+        words: Sequence[str],
+        steps: int,
+        seed: int,
+        horizons: Sequence[int],
+        histories: Sequence[Mapping[int, np.ndarray]],
+    ) -> tuple[Any, Any]:
+        """Latents (N, C, h, w) of the frames and the sampled ones, as `sampling.Sampler.sample` returns them."""
+
+    @abstractmethod
+    def _decode(self, *latents: Any) -> Sequence[Any]:
+        """Pictures (N, 3, H, W) in 0..255 at the model's resolution, of each of the latents (N, C, h, w)."""
+
+    # Common to all ----------------------------------------------------------------------------------------------
+
+    def _render(self, images: Sequence[np.ndarray], current: Any, predicted: Any) -> list[np.ndarray]:
+        predicted = predicted / self.scaling_factor
         channels = self.info.difference_channels
         if self.info.prediction_target == "difference":
             predicted = predicted + coarse_channels(current, channels)
         options = self.info.compositing
         if options is None:
-            return self.imaging.show(self._decode(predicted), [image.shape[:2] for image in images])
+            (decoded,) = self._decode(predicted)
+            return self.imaging.show(decoded, [image.shape[:2] for image in images])
         # Motion shows in the channels that are predicted as a change: in the others a still scene is not quite still.
         latents = [predicted, coarse_channels(current, channels)]
         if channels is not None:
             latents.append(coarse_channels(predicted, channels))
-        future, before, *rest = self._decode(torch.cat(latents)).chunk(len(latents))
+        future, before, *rest = self._decode(*latents)
         after = rest[0] if rest else future
         return self.imaging.composite(images, future, before, after, options)
-
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Pictures float32 (N, 3, H, W) in 0..255 at the model's resolution."""
-        pixels = self.vae.decode(latents, return_dict=False)[0].float()
-        if not torch.isfinite(pixels.sum()):  # here, where all that is shown goes through: clamping would hide it
-            raise NonFiniteOutput(
-                f"the model's output is not finite (NaN or infinite) in {str(self.dtype).removeprefix('torch.')}: its "
-                "weights are damaged, or too large for half precision; try dtype float32 (a CPU's: device cpu)"
-            )
-        return ((pixels + 1) * 127.5).clamp(0, 255)
 
     def _check_history(self, history: Mapping[int, np.ndarray]) -> None:
         for steps, image in history.items():
@@ -272,23 +299,32 @@ class FramePredictor:
 
     def _check_steps(self, steps: int | None) -> int:
         steps = self.info.steps if steps is None else steps
-        config = self.scheduler.config
-        largest = config.get("original_inference_steps") or config.num_train_timesteps  # the former of LCMScheduler
+        largest = self.longest_sampling
         if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
             raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
         return steps
 
 
-def coarse_channels(latents: torch.Tensor, channels: int | None) -> torch.Tensor:
+def coarse_channels(latents, channels: int | None):
     """`latents` (N, C, h, w) with all but the leading `channels` set to zero, which is their mean; None keeps all.
 
     A prediction is the change relative to this part of the current frame (`CheckpointInfo.difference_channels`).
+    Tensor or NumPy array, as given.
     """
     if channels is None:
         return latents
-    kept = latents.clone()
+    kept = 1 * latents
     kept[:, channels:] = 0
     return kept
+
+
+def check_finite(total: float, dtype: str) -> None:
+    """Raises NonFiniteOutput unless the sum of a model's output, of the named type, is finite."""
+    if not math.isfinite(total):
+        raise NonFiniteOutput(
+            f"the model's output is not finite (NaN or infinite) in {dtype}: its weights are damaged, or too large for "
+            "half precision; try dtype float32 (a CPU's: device cpu)"
+        )
 
 
 def check_image(image: np.ndarray) -> None:
@@ -306,9 +342,22 @@ def check_instruction(instruction: str) -> None:
         raise ValueError(f"instruction must be non-empty text, not {instruction!r}")
 
 
-def _check_resolution(info: CheckpointInfo, vae) -> None:
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+def check_resolution(info: CheckpointInfo, factor: int) -> None:
+    """Raises ValueError unless the model's resolution can be divided by that of a latent, in pixels."""
     if any(side % factor for side in info.resolution):
         raise ValueError(
             f"resolution {list(info.resolution)} in framepred.json must be multiples of the autoencoder's {factor}"
         )
+
+
+def complete_histories(
+    images: Sequence[np.ndarray], histories: Sequence[Mapping[int, np.ndarray]], steps: Sequence[int]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """What the cameras saw before, as `framepred_ros.prediction.conditions.Past` has it.
+
+    Returns:
+        N times S frames, the current one for each that is missing, and which of them are there, bool (N, S).
+    """
+    present = np.array([[back in history for back in steps] for history in histories])
+    frames = [history.get(back, image) for image, history in zip(images, histories, strict=True) for back in steps]
+    return frames, present

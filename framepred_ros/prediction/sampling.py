@@ -14,6 +14,7 @@ import torch
 from framepred_ros.prediction.checkpoint import CheckpointInfo
 from framepred_ros.prediction.compiled_unet import CompiledUNet
 from framepred_ros.prediction.conditions import Past, history_channels, horizon_labels
+from framepred_ros.prediction.engines import OPENVINO_PARAMETERS, check_engine
 from framepred_ros.prediction.guidance import guidance_inputs, guide, is_guided
 from framepred_ros.prediction.loading import build_pipeline
 
@@ -233,11 +234,6 @@ SAMPLERS: dict[str, Callable[..., Sampler]] = {
 }
 """By the name of the engine."""
 
-ENGINES = ("auto", *SAMPLERS)
-OPENVINO_PARAMETERS = range(1_000_000, 200_000_000)
-"""Sizes of the UNets for which "auto" takes OpenVINO. Smaller ones are not worth the seconds of tracing; larger ones
-gain a quarter, and nobody expects gigabytes in the cache unasked."""
-
 
 def resolve_engine(engine: str, unet) -> str:
     """Turns "auto" into the fastest engine for a UNet: "openvino" on a CPU where it is installed, else "fast".
@@ -245,8 +241,7 @@ def resolve_engine(engine: str, unet) -> str:
     Raises:
         ValueError: unknown name.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    check_engine(engine)
     if engine != "auto":
         return engine
     suits = unet.device.type == "cpu" and unet.dtype == torch.float32 and unet.num_parameters() in OPENVINO_PARAMETERS

@@ -68,10 +68,13 @@ def make_worker(tiny_checkpoint):
     import torch
 
     from framepred_ros.prediction.predictor import FramePredictor
+    from framepred_ros.prediction.torch_predictor import TorchPredictor
 
     workers = []
+    loaded = FramePredictor.from_pretrained(tiny_checkpoint, device="cpu")
+    parts = loaded.vae, loaded.text_encoder, loaded.tokenizer, loaded.unet, loaded.scheduler, loaded.info
 
-    class Failing(FramePredictor):
+    class Failing(TorchPredictor):
         def predict_batch(self, images, *arguments, **options):
             self.batches.append(len(images))
             if self.failures.pop(0) if self.failures else False:
@@ -79,7 +82,7 @@ def make_worker(tiny_checkpoint):
             return super().predict_batch(images, *arguments, **options)
 
     def make(*failures, left="go", right="go"):
-        predictor = Failing.from_pretrained(tiny_checkpoint, device="cpu")
+        predictor = Failing(*parts)
         predictor.failures, predictor.batches = list(failures), []
         log = Log()
         host = Host(predictor, {"left": left, "right": right})

@@ -6,8 +6,9 @@ import torch
 from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 
 from framepred_ros import FramePredictor
-from framepred_ros.prediction.checkpoint import CheckpointInfo
+from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info
 from framepred_ros.prediction.conditions import history_channel_count, history_channels
+from framepred_ros.prediction.torch_predictor import TorchPredictor, open_torch
 
 CONDITIONS = {"horizons": (1, 100), "history": (10, 25), "history_channels": 4, "compositing": None}
 INSTRUCTION = "hit the block with the hammer"
@@ -29,7 +30,7 @@ def predictor(folder):
 
 def latents(folder, engine, **given):
     """Sampled latents of three frames with different horizons, of which one has a whole past and one has half of it."""
-    predictor = FramePredictor.from_pretrained(folder, device="cpu", engine=engine)
+    predictor = open_torch(folder, read_checkpoint_info(folder), "cpu", None, engine)
     images = [make_image(seed) for seed in range(3)]
     histories = [{10: make_image(7), 25: make_image(8)}, {10: make_image(9)}, {}]
     with torch.inference_mode():
@@ -122,7 +123,7 @@ def test_a_unet_that_takes_something_else_is_refused(predictor, changed):
     info = CheckpointInfo(**{**vars(predictor.info), **changed})
     parts = predictor.vae, predictor.text_encoder, predictor.tokenizer, predictor.unet, predictor.scheduler
     with pytest.raises(ValueError, match="framepred.json"):
-        FramePredictor(*parts, info, "fast")
+        TorchPredictor(*parts, info, "fast")
 
 
 def test_the_past_is_a_difference_and_a_plane_and_zero_where_there_is_none():

@@ -8,7 +8,7 @@ from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 
 from framepred_ros import FramePredictor
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
-from framepred_ros.prediction.imaging import DeviceImaging
+from framepred_ros.prediction.imaging_torch import DeviceImaging
 
 INSTRUCTIONS = ["hit the block with the hammer", "stack the black block on the red block"]
 

@@ -10,7 +10,8 @@ from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 
 from framepred_ros import FramePredictor
 from framepred_ros.prediction import openvino_unet, sampling
-from framepred_ros.prediction.openvino_unet import CACHE_VARIABLE, OpenVinoUNet, cache_folder
+from framepred_ros.prediction.cache import CACHE_VARIABLE, cache_folder
+from framepred_ros.prediction.openvino_unet import OpenVinoUNet
 from framepred_ros.prediction.sampling import resolve_engine
 
 openvino = pytest.importorskip("openvino")
@@ -51,7 +52,7 @@ def traces(traced, monkeypatch):
         traced_unets.append(unet)
         return model.clone()
 
-    monkeypatch.setattr(openvino_unet, "_trace", trace)
+    monkeypatch.setattr(openvino_unet, "trace_unet", trace)
     return traced_unets
 
 

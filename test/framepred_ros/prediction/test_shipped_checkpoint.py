@@ -14,7 +14,7 @@ TASKS = ["block_hammer_beat", "block_handover", "blocks_stack_easy"]
 
 @pytest.fixture(scope="module")
 def shipped():
-    return FramePredictor.from_pretrained(shipped_checkpoint(), device="cpu")
+    return FramePredictor.from_pretrained(shipped_checkpoint(), device="cpu", engine="fast")
 
 
 def test_it_is_small_and_says_what_it_predicts():
