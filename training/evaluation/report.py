@@ -16,7 +16,7 @@ from rich.table import Table
 
 from framepred_ros.files import write_text
 from training.dataset.index import DatasetManifest
-from training.evaluation.labels import subject_label
+from training.evaluation.scoring.labels import subject_label
 from training.evaluation.scoring.scores import PairScore
 from training.evaluation.words.tables import Table as TextTable
 from training.evaluation.words.tables import words_tables

@@ -13,8 +13,8 @@ _OTHER = frozenset({"node", "demo", "monitoring", "replay", "ros"})
 """Parts of the package that predict nothing by themselves."""
 
 _SHOWING = frozenset(
-    {"animation", "comparison", "comparison_text", "contrast", "curves", "grid", "pictures", "report", "report_page"}
-    | {"side_by_side", "study", "summary", "tables", "words_viewer"}
+    {"animation", "comparison", "comparison_text", "contrast", "curves", "grid", "labels", "pictures", "report"}
+    | {"report_page", "side_by_side", "study", "summary", "tables", "words_viewer"}
 )
 """Modules of evaluation that show scores and make none."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from training.evaluation.labels import subject_label
+from training.evaluation.scoring.labels import subject_label
 from training.evaluation.words.contrast import KINDS
 
 Table = tuple[str, str, tuple[str, ...], list[tuple[str, ...]]]
