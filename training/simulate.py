@@ -9,8 +9,8 @@ from rich.table import Table
 from tqdm import tqdm
 
 from framepred_ros.tables import print_tables
-from training.simulation.appearance import LOOKS
 from training.simulation.instructions import SEEN
+from training.simulation.stage.appearance import LOOKS
 from training.simulation.table import TASK_NAME as TABLE_SCENES
 
 TASK_NAMES = tuple(SEEN)
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print_tables(progress) -> None:
-    from training.simulation.table.success import success_table
+    from training.simulation.scene_success import success_table
 
     table = Table("task", "episodes", "failed seeds", "frames", "frames per episode")
     for task, done in progress.items():

@@ -16,8 +16,7 @@ from framepred_ros.node.camera_input import CameraInput
 from framepred_ros.node.camera_outputs import CameraOutputs
 from framepred_ros.node.diagnostics import CameraHealth
 from framepred_ros.node.instruction_topic import InstructionTopic
-from framepred_ros.node.jobs import Predicted
-from framepred_ros.node.newest_frames import Frame, NewestFrames
+from framepred_ros.node.newest_frames import Frame, NewestFrames, Predicted
 from framepred_ros.node.past_frames import PastFrames
 from framepred_ros.node.settings import PredictionSettings
 from framepred_ros.node.statistics import CameraStatistics, Drop

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from framepred_ros.node.newest_frames import Frame, Predicted
+
 if TYPE_CHECKING:
-    from framepred_ros.node.newest_frames import Frame
     from framepred_ros.node.settings import PredictionSettings
     from framepred_ros.prediction.predictor import FramePredictor
 
@@ -30,20 +31,6 @@ class Job:
     horizon: int
     strip: tuple[int, ...] = ()
     past: Mapping[int, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What was predicted from a frame: RGB uint8 pictures of its size.
-
-    Attributes:
-        picture: `horizon` steps later.
-        strip: as `Job.strip`; empty if nobody looked at one.
-    """
-
-    picture: np.ndarray
-    horizon: int
-    strip: tuple[np.ndarray, ...] = ()
 
 
 def predict_jobs(predictor: FramePredictor, jobs: Sequence[Job], settings: PredictionSettings) -> list[Predicted]:

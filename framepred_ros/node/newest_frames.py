@@ -15,10 +15,23 @@ from std_msgs.msg import Header
 from framepred_ros.node.statistics import Drop
 
 if TYPE_CHECKING:
-    from framepred_ros.node.jobs import Predicted
     from framepred_ros.node.settings import PredictionSettings
 
 LONGEST_WAIT = 0.1  # seconds after which a frame that has to wait asks again for how long
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was predicted from a frame: RGB uint8 pictures of its size.
+
+    Attributes:
+        picture: `horizon` steps later.
+        strip: the moments of a strip; empty if nobody looked at one.
+    """
+
+    picture: np.ndarray
+    horizon: int
+    strip: tuple[np.ndarray, ...] = ()
 
 
 class FrameOwner(Protocol):

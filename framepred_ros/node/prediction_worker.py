@@ -10,9 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from framepred_ros.node.jobs import Job, Predicted, predict_jobs
+from framepred_ros.node.jobs import Job, predict_jobs
 from framepred_ros.node.memory import free_memory
-from framepred_ros.node.newest_frames import Batch, Frame, NewestFrames
+from framepred_ros.node.newest_frames import Batch, Frame, NewestFrames, Predicted
 from framepred_ros.node.settings import PredictionSettings
 from framepred_ros.node.statistics import Drop
 from framepred_ros.node.unchanged_frames import LastPredictions

@@ -4,6 +4,6 @@ Scene geometry, spawn ranges and motion order follow RoboTwin 1.0 (RoboTwin-Plat
 envs/base_task.py and envs/{task}.py); robot and objects are modelled from primitive shapes.
 """
 
-from training.simulation.opengl import select_backend
+from training.simulation.stage.opengl import select_backend
 
 select_backend()  # before any module of this package imports MuJoCo

@@ -17,14 +17,14 @@ from std_msgs.msg import Header, String
 
 from framepred_ros.ros.image_messages import image_from_rgb
 from framepred_ros.ros.process import create_node, ros_process
-from training.simulation.appearance import Appearance
-from training.simulation.camera import HeadCamera
 from training.simulation.instructions import phrasings
-from training.simulation.kinematics import UnreachableError
-from training.simulation.opengl import RenderingError, check_backend
-from training.simulation.scene import STEP
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.camera import HeadCamera
+from training.simulation.stage.kinematics import UnreachableError
+from training.simulation.stage.opengl import RenderingError, check_backend
+from training.simulation.stage.scene import STEP
+from training.simulation.stage.world import SAVE_FREQUENCY, GraspError, World
 from training.simulation.tasks import TASKS
-from training.simulation.world import SAVE_FREQUENCY, GraspError, World
 
 FRAME_PERIOD = SAVE_FREQUENCY * STEP  # seconds, 0.06
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from framepred_ros.files import write_text
 from training.simulation.episode_writer import EpisodeRecord, simulate_episode, task_folder
 from training.simulation.instructions import task_instructions
+from training.simulation.scene_numbering import finished_scenes, number_episodes
+from training.simulation.scene_success import success_rates
+from training.simulation.scene_writer import SceneSummary, simulate_scene
 from training.simulation.table import TASK_NAME as TABLE_SCENES
-from training.simulation.table.numbering import finished_scenes, number_episodes
-from training.simulation.table.scene_writer import SceneSummary, simulate_scene
-from training.simulation.table.success import success_rates
 
 MAX_FAILURES_IN_A_ROW = 50
 

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from framepred_ros.files import new_folder
-from training.simulation import robot_model
-from training.simulation.appearance import draw_appearance
-from training.simulation.camera import HeadCamera, calibration
 from training.simulation.instructions import phrasings
-from training.simulation.kinematics import UnreachableError
-from training.simulation.poses import Pose
 from training.simulation.removal import TapedWorld, replay_without
-from training.simulation.scene import SceneSpec
+from training.simulation.stage import robot_model
+from training.simulation.stage.appearance import draw_appearance
+from training.simulation.stage.camera import HeadCamera, calibration
+from training.simulation.stage.kinematics import UnreachableError
+from training.simulation.stage.poses import Pose
+from training.simulation.stage.scene import SceneSpec
+from training.simulation.stage.world import GraspError, World
 from training.simulation.tasks import TASKS
 from training.simulation.tasks.base import Task
-from training.simulation.world import GraspError, World
 
 CAMERA_TYPE = "D435"
 

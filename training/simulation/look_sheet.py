@@ -13,11 +13,11 @@ from PIL import Image
 
 from framepred_ros.files import replacing
 from framepred_ros.pictures import compose_row, resize_frame, stack_rows
-from training.simulation.appearance import LOOKS
-from training.simulation.kinematics import UnreachableError
-from training.simulation.opengl import RenderingError
+from training.simulation.scene_writer import Film, scene_appearance
+from training.simulation.stage.appearance import LOOKS
+from training.simulation.stage.kinematics import UnreachableError
+from training.simulation.stage.opengl import RenderingError
 from training.simulation.table.layout import draw_layout
-from training.simulation.table.scene_writer import Film, scene_appearance
 from training.simulation.table.world import Snapshot, TableWorld
 
 SIZE = (180, 240)  # pixels, height and width

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from training.simulation import robot_model
-from training.simulation.scene import SceneSpec
-from training.simulation.world import SAVE_FREQUENCY, World
+from training.simulation.stage import robot_model
+from training.simulation.stage.scene import SceneSpec
+from training.simulation.stage.world import SAVE_FREQUENCY, World
 
 OUT_OF_SIGHT = (0.0, -100.0, 0.1)  # metres, on the floor far behind the camera
 

@@ -4,12 +4,12 @@ import mujoco
 import numpy as np
 import pytest
 
-from training.simulation.appearance import LOOKS, ROBOTWIN, Appearance, draw_appearance, random_appearance
-from training.simulation.camera import HeadCamera, calibration
-from training.simulation.scene import SceneSpec, build_model
+from training.simulation.scene_writer import scene_appearance
+from training.simulation.stage.appearance import LOOKS, ROBOTWIN, Appearance, draw_appearance, random_appearance
+from training.simulation.stage.camera import HeadCamera, calibration
+from training.simulation.stage.scene import SceneSpec, build_model
+from training.simulation.stage.textures import KINDS, SIZE, Texture, texture_png
 from training.simulation.table.layout import draw_layout
-from training.simulation.table.scene_writer import scene_appearance
-from training.simulation.textures import KINDS, SIZE, Texture, texture_png
 
 
 def looks(look: str, count: int) -> list[Appearance]:

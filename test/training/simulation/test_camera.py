@@ -6,9 +6,9 @@ import sys
 import mujoco
 import numpy as np
 
-from training.simulation.appearance import Appearance
-from training.simulation.camera import HeadCamera, calibration
-from training.simulation.scene import SceneSpec, build_model
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.camera import HeadCamera, calibration
+from training.simulation.stage.scene import SceneSpec, build_model
 from training.simulation.tasks import TASKS
 
 
@@ -31,8 +31,8 @@ def test_calibration_is_robotwins():
 
 def test_a_machine_without_opengl_still_simulates_and_says_what_rendering_needs(monkeypatch):
     code = (
-        "from training.simulation.scene import SceneSpec, build_model\n"
-        "from training.simulation.camera import HeadCamera\n"
+        "from training.simulation.stage.scene import SceneSpec, build_model\n"
+        "from training.simulation.stage.camera import HeadCamera\n"
         "model = build_model(SceneSpec(objects=()))\n"
         "print('compiled')\n"
         "HeadCamera(model)\n"

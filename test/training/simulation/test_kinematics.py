@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from training.simulation.kinematics import POSITION_TOLERANCE, ArmKinematics, UnreachableError
-from training.simulation.poses import Pose, interpolate, yaw
-from training.simulation.robot_model import REST_JOINTS
-from training.simulation.world import HOME
+from training.simulation.stage.kinematics import POSITION_TOLERANCE, ArmKinematics, UnreachableError
+from training.simulation.stage.poses import Pose, interpolate, yaw
+from training.simulation.stage.robot_model import REST_JOINTS
+from training.simulation.stage.world import HOME
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from training.simulation.appearance import Appearance
 from training.simulation.removal import TapedWorld, replay_without
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.world import World
 from training.simulation.tasks import TASKS
-from training.simulation.world import World
 
 
 @pytest.fixture(scope="module", params=list(TASKS))

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from training.simulation.appearance import Appearance
 from training.simulation.instructions import SEEN, UNSEEN, phrasings, task_instructions
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.world import GraspError, World
 from training.simulation.tasks import TASKS
-from training.simulation.world import GraspError, World
 
 FRAMES = {"block_hammer_beat": 210, "block_handover": 420, "blocks_stack_easy": 420}  # paper, section 4.1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.simulation.poses import Pose
-from training.simulation.robot_model import FINGER_OPEN, SIDES
+from training.simulation.stage.poses import Pose
+from training.simulation.stage.robot_model import FINGER_OPEN, SIDES
 from training.simulation.table.instruction import HALF, Instruction
 from training.simulation.table.layout import PAD_HEIGHT
 from training.simulation.table.skills import strike_face

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.simulation import robot_model
-from training.simulation.poses import Pose
+from training.simulation.stage import robot_model
+from training.simulation.stage.poses import Pose
 from training.simulation.table import words
 from training.simulation.table.view import in_view
 

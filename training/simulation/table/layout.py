@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.appearance import Appearance
-from training.simulation.poses import Pose, yaw
-from training.simulation.scene import TABLE_TOP, SceneObject, SceneSpec
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.poses import Pose, yaw
+from training.simulation.stage.scene import TABLE_TOP, SceneObject, SceneSpec
 from training.simulation.table.instruction import COLOURS, HALF, reaches
 from training.simulation.table.view import in_view, pixel
 from training.simulation.tasks.base import GRIPPER_DOWN

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.simulation.kinematics import UnreachableError
+from training.simulation.stage.kinematics import UnreachableError
+from training.simulation.stage.world import SAVE_FREQUENCY, GraspError
 from training.simulation.table.checks import succeeded
 from training.simulation.table.instruction import Instruction, possible
 from training.simulation.table.layout import draw_layout
 from training.simulation.table.skills import carry_out
 from training.simulation.table.world import Snapshot, TableWorld
-from training.simulation.world import SAVE_FREQUENCY, GraspError
 
 HORIZON = 50  # frames to the prediction, 3 s
 TAIL, SHORTEST = 14, 72  # frames: of rest after the motion, and of a whole episode at least

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.simulation.poses import Pose, yaw
-from training.simulation.robot_model import FINGER_OPEN, SIDES
+from training.simulation.stage.poses import Pose, yaw
+from training.simulation.stage.robot_model import FINGER_OPEN, SIDES
+from training.simulation.stage.world import HOME
 from training.simulation.table.instruction import HALF, PUSH, PUSH_LEAD, Instruction
 from training.simulation.table.layout import PAD_HEIGHT
 from training.simulation.table.world import TableWorld
 from training.simulation.tasks.base import GRIPPER_DOWN, other
 from training.simulation.tasks.block_hammer_beat import GRIP_OFFSET, HEAD_HALF_HEIGHT, HEAD_OFFSET
-from training.simulation.world import HOME
 
 SECONDS_PER_METRE, SHORTEST = 2.2, 0.5  # brisk: after 50 frames (3 s) a thing is in the hand and on its way
 ABOVE, AT = 0.21, 0.15  # metres from a block's centre to the flange before and at a grasp

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.simulation.scene import CAMERA_FORWARD, CAMERA_FOVY, CAMERA_HEIGHT, CAMERA_POSITION, CAMERA_WIDTH
+from training.simulation.stage.scene import CAMERA_FORWARD, CAMERA_FOVY, CAMERA_HEIGHT, CAMERA_POSITION, CAMERA_WIDTH
 
 _FOCAL = CAMERA_HEIGHT / 2 / np.tan(np.radians(CAMERA_FOVY) / 2)  # pixels
 _RIGHT = np.array([1.0, 0.0, 0.0])

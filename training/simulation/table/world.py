@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from training.simulation import robot_model
-from training.simulation.appearance import Appearance
-from training.simulation.poses import Pose
-from training.simulation.robot_model import FINGER_OPEN
+from training.simulation.stage import robot_model
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.poses import Pose
+from training.simulation.stage.robot_model import FINGER_OPEN
+from training.simulation.stage.world import HOME, World
 from training.simulation.table.instruction import Situation
 from training.simulation.table.layout import Layout
-from training.simulation.world import HOME, World
 
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # all that the next step depends on, the solver's warm start included
 AWAY = 0.05  # metres from home from which on "go home" is a motion

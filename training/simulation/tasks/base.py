@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from training.simulation.appearance import Appearance
-from training.simulation.poses import Pose
-from training.simulation.robot_model import FINGER_OPEN
-from training.simulation.scene import SceneSpec
-from training.simulation.world import World
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.poses import Pose
+from training.simulation.stage.robot_model import FINGER_OPEN
+from training.simulation.stage.scene import SceneSpec
+from training.simulation.stage.world import World
 
 GRIPPER_DOWN = (-0.5, 0.5, -0.5, -0.5)  # RoboTwin's flange orientation (w, x, y, z) for reaching straight down
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from training.simulation.appearance import Appearance
-from training.simulation.poses import Pose, yaw
-from training.simulation.robot_model import FINGER_OPEN
-from training.simulation.scene import SceneObject, SceneSpec
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.poses import Pose, yaw
+from training.simulation.stage.robot_model import FINGER_OPEN
+from training.simulation.stage.scene import SceneObject, SceneSpec
+from training.simulation.stage.world import World
 from training.simulation.tasks.base import GRIPPER_DOWN, Task
-from training.simulation.world import World
 
 HAMMER_POSITION = np.array([0.0, -0.06, 0.783])  # middle of the handle
 HEAD_OFFSET = np.array([0.0, 0.075, 0.0])  # from there to the head

@@ -5,12 +5,12 @@ After RoboTwin 1.0: envs/block_handover.py.
 
 import numpy as np
 
-from training.simulation.appearance import Appearance
-from training.simulation.poses import Pose
-from training.simulation.robot_model import FINGER_OPEN
-from training.simulation.scene import TABLE_TOP, SceneObject, SceneSpec
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.poses import Pose
+from training.simulation.stage.robot_model import FINGER_OPEN
+from training.simulation.stage.scene import TABLE_TOP, SceneObject, SceneSpec
+from training.simulation.stage.world import World
 from training.simulation.tasks.base import Task
-from training.simulation.world import World
 
 BOX_HALF = np.array([0.03, 0.03, 0.1])
 BOX_ORIENTATION = (-0.906, 0, 0, -0.424)  # yaw 50 degrees

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from training.simulation.appearance import Appearance
-from training.simulation.poses import Pose, yaw
-from training.simulation.robot_model import FINGER_OPEN
-from training.simulation.scene import SceneObject, SceneSpec
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.poses import Pose, yaw
+from training.simulation.stage.robot_model import FINGER_OPEN
+from training.simulation.stage.scene import SceneObject, SceneSpec
+from training.simulation.stage.world import HOME, World
 from training.simulation.tasks.base import GRIPPER_DOWN, Task, other
-from training.simulation.world import HOME, World
 
 CENTRE = np.array([0.0, -0.1])
 HALF = 0.025

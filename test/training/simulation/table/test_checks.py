@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from training.simulation.poses import Pose, yaw
+from training.simulation.stage.poses import Pose, yaw
+from training.simulation.stage.world import SAVE_FREQUENCY, GraspError
 from training.simulation.table.checks import succeeded
 from training.simulation.table.instruction import HALF, Instruction
 from training.simulation.table.layout import Layout
 from training.simulation.table.skills import DOWN, carry_out
 from training.simulation.table.world import TableWorld
-from training.simulation.world import SAVE_FREQUENCY, GraspError
 
 FLAT = yaw(0.0)
 LAYOUT = Layout(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.simulation.poses import Pose
+from training.simulation.stage.poses import Pose
 from training.simulation.table.instruction import COLOURS, HELD_OUT, Instruction, Situation, possible
 
 UPRIGHT = (1, 0, 0, 0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.simulation.robot_model import SIDES
+from training.simulation.stage.robot_model import SIDES
 from training.simulation.table.checks import succeeded
 from training.simulation.table.layout import draw_layout
 from training.simulation.table.scene_episodes import (

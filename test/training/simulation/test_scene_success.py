@@ -1,7 +1,7 @@
 """Success rates count every try, also those of scenes that came to nothing."""
 
-from training.simulation.table.scene_writer import SceneSummary
-from training.simulation.table.success import success_rates, success_table
+from training.simulation.scene_success import success_rates, success_table
+from training.simulation.scene_writer import SceneSummary
 
 
 def test_rates_count_failed_scenes_too():

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from training.simulation.scene_writer import Film, SceneSummary, scene_appearance, simulate_scene
 from training.simulation.table.layout import draw_layout
 from training.simulation.table.scene_episodes import run_scene
-from training.simulation.table.scene_writer import Film, SceneSummary, scene_appearance, simulate_scene
 
 pytestmark = pytest.mark.slow
 SEED = 3  # a scene of few frames, with a branch

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import mujoco
 import numpy as np
 
-from training.simulation import robot_model
-from training.simulation.kinematics import ArmKinematics
-from training.simulation.poses import Pose, interpolate
-from training.simulation.scene import STEP, SceneSpec, build_model
+from training.simulation.stage import robot_model
+from training.simulation.stage.kinematics import ArmKinematics
+from training.simulation.stage.poses import Pose, interpolate
+from training.simulation.stage.scene import STEP, SceneSpec, build_model
 
 SAVE_FREQUENCY = 15  # simulation steps per recorded frame, RoboTwin's save_freq
 GRIPPER_STEPS = 400  # length of a gripper command in RoboTwin 1.0; the fingers move during its first half

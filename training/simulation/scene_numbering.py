@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from training.simulation.table.scene_writer import SceneSummary
+from training.simulation.scene_writer import SceneSummary
 
 _PRIVATE = ("place", "summary")
 

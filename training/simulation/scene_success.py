@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from training.simulation.table.scene_writer import SceneSummary
+from training.simulation.scene_writer import SceneSummary
 from training.simulation.table.words import VERBS
 
 

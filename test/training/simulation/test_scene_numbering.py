@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.simulation.table.numbering import finished_scenes, number_episodes
+from training.simulation.scene_numbering import finished_scenes, number_episodes
 
 
 def write_scene(folder: Path, seed: int, parents: list[int | None]) -> None:

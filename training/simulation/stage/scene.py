@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
-from training.simulation import robot_model
-from training.simulation.appearance import Appearance
-from training.simulation.textures import Texture, texture_png
+from training.simulation.stage import robot_model
+from training.simulation.stage.appearance import Appearance
+from training.simulation.stage.textures import Texture, texture_png
 
 TABLE_TOP = 0.74
 STEP = 1 / 250  # seconds, RoboTwin's simulation step

@@ -3,9 +3,9 @@
 import mink
 import numpy as np
 
-from training.simulation import robot_model
-from training.simulation.poses import Pose
-from training.simulation.scene import SceneSpec, build_model
+from training.simulation.stage import robot_model
+from training.simulation.stage.poses import Pose
+from training.simulation.stage.scene import SceneSpec, build_model
 
 POSITION_TOLERANCE = 0.004  # metres
 ORIENTATION_TOLERANCE = 0.03  # radians

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.simulation.textures import KINDS, Texture
+from training.simulation.stage.textures import KINDS, Texture
 
 Colour = tuple[float, float, float]  # RGB in 0..1
 LOOKS = ("plain", "random", "robotwin", "mixed")

@@ -11,12 +11,12 @@ import mujoco
 import numpy as np
 
 from framepred_ros.files import new_folder
-from training.simulation import robot_model
-from training.simulation.appearance import Appearance, draw_appearance
-from training.simulation.camera import HeadCamera, calibration
 from training.simulation.episode_writer import EpisodeRecord, robotwin_frame
-from training.simulation.kinematics import ArmKinematics
-from training.simulation.scene import SceneSpec, build_model
+from training.simulation.stage import robot_model
+from training.simulation.stage.appearance import Appearance, draw_appearance
+from training.simulation.stage.camera import HeadCamera, calibration
+from training.simulation.stage.kinematics import ArmKinematics
+from training.simulation.stage.scene import SceneSpec, build_model
 from training.simulation.table.layout import draw_layout
 from training.simulation.table.scene_episodes import SceneEpisode, run_scene
 from training.simulation.table.world import STATE, Snapshot

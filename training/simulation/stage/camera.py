@@ -3,8 +3,8 @@
 import mujoco
 import numpy as np
 
-from training.simulation.opengl import check_backend
-from training.simulation.scene import CAMERA_HEIGHT, CAMERA_WIDTH
+from training.simulation.stage.opengl import check_backend
+from training.simulation.stage.scene import CAMERA_HEIGHT, CAMERA_WIDTH
 
 
 class HeadCamera:
