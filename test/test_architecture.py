@@ -19,9 +19,10 @@ ARROWS = {
     # The runtime. Its root holds what all rooms share, and the commands.
     "framepred_ros.ros": (),
     "framepred_ros.prediction": ("framepred_ros",),
+    "framepred_ros.prediction.light": RUNTIME,
     "framepred_ros.monitoring": ("framepred_ros",),
     "framepred_ros.replay": ("framepred_ros", "framepred_ros.ros"),
-    "framepred_ros.node": (*RUNTIME, "framepred_ros.monitoring", "framepred_ros.ros"),
+    "framepred_ros.node": (*RUNTIME, "framepred_ros.prediction.light", "framepred_ros.monitoring", "framepred_ros.ros"),
     "framepred_ros.demo": (*RUNTIME, "framepred_ros.replay", "framepred_ros.ros"),
     # The workshop.
     "training.episodes": ("framepred_ros", "framepred_ros.replay", "framepred_ros.ros"),
@@ -67,6 +68,13 @@ ARROWS = {
         "training.distillation",
     ),
 }
+FACTORY = "framepred_ros.prediction.predictor"
+MADE = {
+    "framepred_ros.prediction.torch_predictor",
+    "framepred_ros.prediction.light.choice",
+    "framepred_ros.prediction.light.predictor",
+}
+"""`FramePredictor.from_pretrained` makes the kind of itself that fits a checkpoint: the only arrows that run up."""
 SHARED = {"__init__", "files", "metrics", "patch_autoencoder", "pictures", "tables"}
 """What rooms may import from the runtime's root; the rest of it is commands."""
 COMMANDS = {"build_dataset", "compare", "distill", "evaluate", "export_bag", "inspect_dataset", "simulate", "train"}
@@ -92,7 +100,9 @@ def room(module: str) -> str:
 @lru_cache
 def imports() -> dict[str, dict[str, int]]:
     """Of every module, the modules of ours that it imports anywhere, for type checking too, each with a line."""
-    return {module: dict(_imported(path)) for module, path in modules().items()}
+    found = {module: dict(_imported(path)) for module, path in modules().items()}
+    found[FACTORY] = {name: line for name, line in found[FACTORY].items() if name not in MADE}
+    return found
 
 
 def _imported(path: Path):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import json
-import math
 import shutil
 import sys
 import warnings
@@ -13,22 +11,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from framepred_ros.prediction.cache import cache_folder, keep, mark_used
 from framepred_ros.prediction.checkpoint_files import check_checkpoint_files
 from framepred_ros.prediction.engines import OPENVINO_PARAMETERS
 from framepred_ros.prediction.light.form import (
     FOLDER,
     FORMAT_VERSION,
-    NUMPY_DTYPES,
-    WEIGHTS,
     Form,
     FormError,
     digest,
     read_form,
 )
-from framepred_ros.prediction.light.scheduler import scheduler_obstacle
+from framepred_ros.prediction.light.suitability import count_parameters, obstacle
 
 PREFIX, KEPT_FORMS = "light-", 16
 NEEDED = ("openvino", "tokenizers")
@@ -83,25 +77,6 @@ def find_form(checkpoint: Path, device: Any, dtype: Any, engine: str) -> Form:
 def runs_light_models() -> bool:
     """Whether a small checkpoint would be run without PyTorch here, unless something else is asked for."""
     return all(map(_installed, NEEDED)) and not (_installed("torch") and _has_gpu_driver())
-
-
-def obstacle(checkpoint: Path) -> str:
-    """Says why a valid checkpoint can only be run by PyTorch; empty if there is no such reason."""
-    index = _read(checkpoint, "model_index.json")
-    if index["vae"][1] != "PatchAutoencoder":
-        return f"its autoencoder is {index['vae'][1]!r}, not 'PatchAutoencoder'"
-    for name in WEIGHTS.values():
-        if not (checkpoint / name).is_file():
-            return f"its weights are not all in {name}"
-        if others := _dtypes(checkpoint / name) - NUMPY_DTYPES:
-            return f"{name} holds {', '.join(sorted(others))}"
-    return scheduler_obstacle(_read(checkpoint, "scheduler/scheduler_config.json"))
-
-
-def count_parameters(checkpoint: Path) -> int:
-    """How many values the UNet's weights are."""
-    with safe_open(checkpoint / WEIGHTS["unet"], framework="numpy") as tensors:
-        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
 
 
 def _check_request(device: Any, dtype: Any, engine: str) -> None:
@@ -166,12 +141,3 @@ def _installed(name: str) -> bool:
         return find_spec(name) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _read(checkpoint: Path, name: str) -> dict[str, Any]:
-    return json.loads((checkpoint / name).read_text(encoding="utf-8"))
-
-
-def _dtypes(weights: Path) -> set[str]:
-    with safe_open(weights, framework="numpy") as tensors:
-        return {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118

@@ -20,7 +20,6 @@ from tokenizers import Tokenizer
 from framepred_ros.files import replace_folder, temporary_folder
 from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint, write_checkpoint_info
 from framepred_ros.prediction.checkpoint_files import COMPONENTS, check_checkpoint_files
-from framepred_ros.prediction.light.choice import obstacle
 from framepred_ros.prediction.light.form import (
     CONSTANTS,
     FOLDER,
@@ -32,6 +31,7 @@ from framepred_ros.prediction.light.form import (
     digest,
     form_files,
 )
+from framepred_ros.prediction.light.suitability import obstacle
 from framepred_ros.prediction.loading import load_pipeline
 from framepred_ros.prediction.openvino_unet import trace_unet
 
@@ -92,7 +92,7 @@ def write_form(checkpoint: Path, target: Path) -> None:
     """Makes a checkpoint's compiled form: see `framepred_ros.prediction.light.form`.
 
     Args:
-        checkpoint: a folder for which `framepred_ros.prediction.light.choice.obstacle` knows none.
+        checkpoint: a folder for which `framepred_ros.prediction.light.suitability.obstacle` knows none.
         target: a folder that does not exist yet.
     """
     import openvino
