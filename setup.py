@@ -82,9 +82,9 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            f"predictor_node = {PACKAGE}.node.predictor_node:main",
+            f"predictor_node = {PACKAGE}.predictor_node:main",
             f"predictor_supervisor = {PACKAGE}.node.supervisor:main",
-            f"camera_node = {PACKAGE}.replay.camera_node:main",
+            f"camera_node = {PACKAGE}.camera_node:main",
             f"framepred = {PACKAGE}.cli:main",
         ]
     },

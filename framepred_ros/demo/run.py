@@ -55,7 +55,7 @@ class Demo:
     def predictor(self, **parameters: object) -> ChildProcess:
         """Start the predictor node, unconfigured."""
         parameters = {"checkpoint": str(self.checkpoint), "autostart": False, **parameters}
-        return ChildProcess("framepred_ros.node.predictor_node", self.logs / "predictor_node.log", **parameters)
+        return ChildProcess("framepred_ros.predictor_node", self.logs / "predictor_node.log", **parameters)
 
     def activate(self, predictor: ChildProcess) -> None:
         """Load the model and let the node listen to the camera."""
@@ -85,7 +85,7 @@ class Demo:
             module = "training.simulation.camera_node"
             parameters |= {} if self.options.seed is None else {"seed": self.options.seed}
         else:
-            module = "framepred_ros.replay.camera_node"
+            module = "framepred_ros.camera_node"
             parameters["bag"] = str(self._episodes[task].resolve())
         with ChildProcess(module, self.logs / f"{task}_camera_node.log", **parameters) as camera:
             while camera.exit_code is None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any
 
 from framepred_ros.node.camera_channel import CameraChannel, RememberedCamera, Shared
@@ -89,6 +89,8 @@ class PredictionPipeline:
         """
         try:
             self.predictor = self._worker.loaded.result()
+        except CancelledError:
+            raise
         except Exception as error:
             raise RuntimeError(
                 f"checkpoint '{self._value('checkpoint') or 'the shipped one'}' cannot be loaded on device "

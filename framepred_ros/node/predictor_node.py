@@ -70,7 +70,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
             pipeline.stop()
         try:
             pipeline.open()
-        except CancelledError:  # the process ends
+        except CancelledError:
+            self.get_logger().info("The process ends before the model is loaded")
             self._release()
             return FAILURE
         except Exception:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from framepred_ros.node.model_imports import hidden, lasting_objects
+from framepred_ros.ros.signals import end_at_signals
 
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 SHORT_LIFE = 10.0  # seconds; who is killed sooner is started again ever later, who ends with an error not at all
@@ -68,8 +69,7 @@ class Supervisor:
         try:
             _end_with_parent()
             os.setpgid(0, 0)  # out of the terminal's reach: signals come from the parent
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            end_at_signals()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             self._work()
             code = 0
@@ -125,7 +125,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run_node(args: list[str] | None) -> None:
-    from framepred_ros.node.predictor_node import main as run
+    from framepred_ros.predictor_node import main as run
 
     run(args)
 

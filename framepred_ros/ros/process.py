@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import os
-import signal
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import rclpy
-from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
+from rclpy._rclpy_pybind11 import InvalidHandle
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import get_default_context
 from rclpy.waitable import Waitable
 
+from framepred_ros.ros.signals import note_signals
+
+# What rcl says of an argument that it cannot read, and what to write instead.
+REMEDIES = {
+    "remap rule": "a rule is NAME:=NEW_NAME, names of letters, digits, _ and /",
+    "parameter override rule": "write -p NAME:=VALUE",
+    "params file": "give a YAML file of parameters that can be read",
+    "log level": "one of debug, info, warn, error, fatal",
+}
+
 
 @contextmanager
 def ros_process(args: list[str] | None) -> Iterator[None]:
-    """Initialise ROS for the block; Ctrl-C and SIGTERM end the block without a traceback."""
-    rclpy.init(args=args)
+    """Initialise ROS for the block; Ctrl-C and SIGTERM end the block without a traceback, and the process with 0.
+
+    A ROS argument that cannot be read ends the process with one line that names it.
+    """
+    received = note_signals()
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # rclpy raises several, and nothing else is in common
+        sys.exit(f"{_command()}: {_of_arguments(str(error))}")
+    if received:  # perhaps before rclpy would hear of it
+        end_process()
     try:
         yield
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except RCLError:
-        if rclpy.ok():  # otherwise the signal came while something was being created or published
+    except Exception:
+        if rclpy.ok():  # otherwise the signal came while something spun, was being created or published
             raise
     finally:
-        _ignore_signals()
         rclpy.try_shutdown()
         get_default_context().destroy()  # leaves the network; others would otherwise see the node for some 20 s more
 
@@ -70,18 +86,27 @@ class NodeExecutor(MultiThreadedExecutor):
         return any(each._executor_event and event in each.event_handlers for each in subscriptions)
 
 
-def _ignore_signals() -> None:
-    """Let nothing interrupt the end: in a terminal, Ctrl-C reaches a launched node twice, once through launch."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-
-
 def create_node(make: Callable[[], Node]) -> Node:
     """Create a node; a start-up option that it refuses ends the process with one line instead of a traceback."""
     try:
         return make()
     except (InvalidParameterTypeException, InvalidParameterValueException, FileNotFoundError, ValueError) as error:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")
+        if not rclpy.ok():  # the process ends, and the node could not be created for that
+            raise
+        sys.exit(f"{_command()}: {error}")
+
+
+def _command() -> str:
+    return os.path.basename(sys.argv[0])
+
+
+def _of_arguments(message: str) -> str:
+    """Return what rcl says of arguments that it cannot read, without its source lines, and with what to do."""
+    if message.startswith("["):  # of rclpy's UnknownROSArgsError
+        return f"unknown ROS arguments: {message}"
+    text = re.sub(r", at [^\s,]+:\d+", "", message).removeprefix("failed to initialize rcl: ")
+    remedy = next((remedy for subject, remedy in REMEDIES.items() if f"parse {subject}" in text), "")
+    return f"{text} ({remedy})" if remedy else text
 
 
 def end_process() -> NoReturn:

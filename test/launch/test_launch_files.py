@@ -25,8 +25,8 @@ def prefix(tmp_path_factory):
     (index / "framepred_ros").touch()
     executables = prefix / "lib/framepred_ros"
     executables.mkdir(parents=True)
-    modules = {"predictor_node": "node.predictor_node", "predictor_supervisor": "node.supervisor"}
-    for name, module in (modules | {"camera_node": "replay.camera_node"}).items():
+    modules = {"predictor_node": "predictor_node", "predictor_supervisor": "node.supervisor"}
+    for name, module in (modules | {"camera_node": "camera_node"}).items():
         script = executables / name
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m framepred_ros.{module} "$@"\n')
         script.chmod(0o755)

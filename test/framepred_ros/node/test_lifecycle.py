@@ -109,6 +109,15 @@ def test_a_failed_configure_is_explained_and_can_be_repeated(node, tester, tiny_
     assert node._failure == ""
 
 
+def test_the_end_of_the_process_while_the_model_loads_is_not_called_its_fault(node, tester, capfd):
+    node.stop(0)  # what Ctrl-C leads to
+    assert not tester.change_state("predictor", "configure")
+    assert tester.lifecycle_state("predictor") == "unconfigured"
+    assert node._failure == ""
+    log = capfd.readouterr().err
+    assert "ends before the model is loaded" in log and "cannot be loaded" not in log
+
+
 def test_a_damaged_checkpoint_is_refused_and_a_whole_one_accepted(node, tester, tiny_checkpoint, tmp_path):
     import shutil
 

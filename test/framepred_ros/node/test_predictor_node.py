@@ -171,6 +171,7 @@ def test_ctrl_c_ends_a_node_that_is_still_loading(tester, tiny_checkpoint):
         code, seconds = process.end(signal.SIGINT)
         assert code == 0, process.output
         assert seconds < 5 and "Traceback" not in process.output
+        assert "cannot be loaded" not in process.output
 
 
 @pytest.mark.parametrize("name, value", [("steps", -1), ("max_rate", 5), ("device", 3)])
