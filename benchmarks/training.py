@@ -204,7 +204,7 @@ def _step_function(
     """Does the step of a number; `Trainer` counts by itself and takes its loss to the CPU only when it logs."""
     if name != OURS:
         return ReferenceTrainer(recipe, data, learner, accelerator, autocast=name == REFERENCE).train_step
-    trainer = Trainer(recipe, accelerator, learner, data.table, folder, lambda weights, step: None, {})
+    trainer = Trainer(recipe, accelerator, learner, data.table, folder, None, {})
     return lambda number: trainer.train_step()
 
 

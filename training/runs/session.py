@@ -20,10 +20,12 @@ from training.dataset.index import DatasetManifest, Row, load_manifest, load_spl
 from training.dataset.pairs import EpisodeKey
 from training.dataset.stored_pairs import draw_evenly
 from training.runs.identity import run_identity
+from training.runs.outcome import report_outcome
 from training.trainer.learner import Learner
 from training.trainer.memory import estimate_memory
 from training.trainer.pair_table import PairTable, choose_samples, choose_tasks, make_pair_table
 from training.trainer.recipe import Recipe, Run
+from training.trainer.recipe import Validation as ValidationOptions
 from training.trainer.recipe_file import write_recipe
 from training.trainer.state import check_identity, read_identity, saved_states
 from training.trainer.trainer import Trainer
@@ -41,11 +43,13 @@ logger = logging.getLogger(__name__)
 class TrainingData:
     """A dataset as a run uses it: its manifest, the training pairs, and what is kept for validation.
 
-    `held_out` are the pairs to measure on, drawn evenly from all of the `validation_episodes`.
+    `rows` are the training pairs again, as the dataset has them; `held_out` are the pairs to measure on, drawn evenly
+    from all of the `validation_episodes`.
     """
 
     manifest: DatasetManifest
     table: PairTable
+    rows: list[Row]
     held_out: list[Row]
     validation_episodes: frozenset[EpisodeKey]
 
@@ -106,22 +110,23 @@ def load_data(recipe: Recipe, dataset: Path, continued: dict | None = None) -> T
     """
     manifest = load_manifest(dataset)
     rows = choose_tasks(load_split(dataset, "train"), recipe.data.tasks)
-    episodes = _validation_episodes(rows, manifest, recipe.validation.episodes_per_task, continued)
+    episodes = _validation_episodes(rows, manifest, recipe.validation, continued)
     rows, held_out = hold_out(rows, episodes)
     rows = choose_samples(rows, recipe.data.max_samples, recipe.seed)
     used = tuple(each for each in manifest.episodes if recipe.data.tasks is None or each.task in recipe.data.tasks)
     manifest = replace(manifest, episodes=used)
     held_out = draw_evenly(held_out, recipe.validation.pairs_per_task)
-    return TrainingData(manifest, make_pair_table(rows, manifest, recipe.data.mirror), held_out, frozenset(episodes))
+    table = make_pair_table(rows, manifest, recipe.data.mirror)
+    return TrainingData(manifest, table, rows, held_out, frozenset(episodes))
 
 
 def _validation_episodes(
-    rows: Sequence[Row], manifest: DatasetManifest, per_task: int, continued: dict | None
+    rows: Sequence[Row], manifest: DatasetManifest, options: ValidationOptions, continued: dict | None
 ) -> Collection[EpisodeKey]:
     if continued is None:
-        return choose_validation_episodes(rows, manifest, per_task)
+        return choose_validation_episodes(rows, manifest, options.episodes_per_task, options.share)
     if "validation_episodes" not in continued:
-        return last_episodes(rows, per_task)
+        return last_episodes(rows, options.episodes_per_task)
     return {(task, number) for task, number in continued["validation_episodes"]}
 
 
@@ -193,7 +198,9 @@ def train(
     with accelerator.main_process_first():  # the others read what it wrote
         learner.prepare(data.table, output, accelerator)
     validation = Validation(recipe, data.manifest, dataset, output, learner, data.held_out, str(accelerator.device))
-    trainer = Trainer(recipe, accelerator, learner, data.table, output, validation.run, identity)
+    trainer = Trainer(recipe, accelerator, learner, data.table, output, validation, identity)
     if resume and trainer.resume() and accelerator.is_main_process:
         logger.info("continuing after step %d", trainer.step)
     trainer.train()
+    if accelerator.is_main_process:
+        report_outcome(output, dataset, data.rows, data.held_out)

@@ -311,22 +311,32 @@ class Run:
 
 @dataclass(frozen=True)
 class Validation:
-    """Held-out training episodes.
+    """Held-out training episodes, and what follows from their scores.
 
     Attributes:
         episodes_per_task: episodes of each task, and of each source, that are never trained on; see
             `training.trainer.validation_episodes`.
+        share: of each task's episodes, and of each source's, to hold out where that is more; null for none.
         pairs_per_task: how many of their pairs are scored, evenly drawn and the same every time.
         image: a picture that is predicted besides, with the first pair's instruction: a path, or one within the
             dataset folder; null for none.
+        at_start: measure also before the first step, which tells what the weights to start from are worth.
+        patience: end the run after so many validations in a row without a better one; null never does.
     """
 
     episodes_per_task: int = 2
+    share: float | None = None
     pairs_per_task: int = 8
     image: str | None = None
+    at_start: bool = False
+    patience: int | None = None
 
     def __post_init__(self):
         _check_positive(self, "episodes_per_task", "pairs_per_task")
+        if self.share is not None:
+            _check_share(self, "share", most=0.5)
+        if self.patience is not None:
+            _check_positive(self, "patience")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from training.trainer.recipe import Recipe, to_dict
+from training.trainer.start_settings import with_start_settings
+from training.trainer.weights import WeightsError
 
 
 class RecipeError(ValueError):
@@ -21,8 +23,11 @@ class RecipeError(ValueError):
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Reads a recipe and applies overrides such as "optimization.max_steps=200".
 
+    What a recipe that starts from a small checkpoint leaves out is that checkpoint's; see `with_start_settings`.
+
     Raises:
         RecipeError: unreadable file, unknown key, or impossible value.
+        WeightsError: the checkpoint that it starts from is not there.
     """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
@@ -31,7 +36,9 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _apply_override(values, override)
     try:
-        return _build(Recipe, values, "")
+        return _build(Recipe, with_start_settings(values), "")
+    except WeightsError:
+        raise
     except (TypeError, ValueError) as error:
         raise RecipeError(f"{path}: {error}") from None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -24,7 +24,15 @@ from training.trainer.run_log import RunLog
 from training.trainer.sampler import Sampler
 from training.trainer.state import Training, load_state, save_state, trainable
 
-Validate = Callable[[dict[str, torch.Tensor], int], None]
+
+class Validator(Protocol):
+    """What measures the model during training; the trainer calls it on the main process."""
+
+    def run(self, weights: dict[str, torch.Tensor], step: int) -> Any:
+        """Measures the averaged weights after so many steps."""
+
+    def has_converged(self) -> bool:
+        """Whether what has been measured says that more steps are of no use."""
 
 
 def learning_rate(step: int, options: Optimization, steps: int) -> float:
@@ -45,7 +53,7 @@ class Trainer:
     Args:
         learner: prepared.
         output: the run's folder.
-        validate: called on the main process with the averaged weights and the steps done.
+        validation: measures the model; None for a trainer whose steps alone are wanted.
         identity: what a resumed run must have in common with this one.
 
     Attributes:
@@ -60,12 +68,12 @@ class Trainer:
         learner: Learner,
         table: PairTable,
         output: Path,
-        validate: Validate,
+        validation: Validator | None,
         identity: dict[str, Any],
     ):
         options = recipe.optimization
         self.recipe, self.accelerator, self.learner = recipe, accelerator, learner
-        self.output, self.validate = output, validate
+        self.output, self.validation = output, validation
         if recipe.run.gradient_checkpointing:
             learner.model.unet.enable_gradient_checkpointing()
         if accelerator.device.type == "cuda":
@@ -81,7 +89,7 @@ class Trainer:
         self.sampler = Sampler(table, recipe.data, recipe.seed, learner.conditions)
         self.steps = options.steps(len(table), accelerator.num_processes)
         self.identity = identity
-        self.step = 0
+        self.step, self.validated, self._validated_anew = 0, None, False
         self._loader, self._prefetched = ThreadPoolExecutor(1, "loader"), {}
 
     def resume(self) -> int:
@@ -90,16 +98,22 @@ class Trainer:
         Raises ResumeError if the state belongs to another recipe or dataset.
         """
         self.step = load_state(self.output, self.training, self.identity)
+        self._validated_anew = self.step > 0
         return self.step
 
     def train(self) -> None:
-        """Runs to the last step, or until `max_minutes` have passed; saved and validated either way."""
+        """Runs to the last step, until validation says that it is enough, or until `max_minutes` have passed.
+
+        Saved and validated in any case.
+        """
         run, main = self.recipe.run, self.accelerator.is_main_process
         started = time.monotonic()
+        if self.step == 0 and self.recipe.validation.at_start:
+            self.run_validation()
         log = RunLog(self.output, self.step, write=main, scaled=self.accelerator.scaler is not None)
         self.model.train()
         with tqdm(total=self.steps, initial=self.step, desc="training", unit="step", disable=not main) as bar:
-            while self.step < self.steps:
+            while self.step < self.steps and not self._has_converged(bar):
                 log.add(self.train_step())
                 bar.update()
                 if self.step % run.log_every == 0:
@@ -118,7 +132,8 @@ class Trainer:
         self.save()
         log.draw()
         log.close()
-        self.run_validation()
+        if self.validated != self.step:
+            self.run_validation()
 
     def train_step(self) -> dict[str, torch.Tensor | float]:
         """Does one step and returns what to log of it, tensors where the value is still on the device."""
@@ -145,11 +160,12 @@ class Trainer:
         save_state(self.output, self.training, self.step, self.identity, self.recipe.run.keep_states)
 
     def run_validation(self) -> None:
-        """Hands the averaged weights to `validate` on the main process; the others wait."""
+        """Hands the averaged weights to the validation on the main process; the others wait."""
         weights = self.training.averaged_weights()
         if self.accelerator.is_main_process:
-            self.validate(weights, self.step)
+            self.validation.run(weights, self.step)
         self.accelerator.wait_for_everyone()
+        self.validated, self._validated_anew = self.step, True
 
     def _average(self, options: Optimization) -> WeightAverage | None:
         if options.ema_decay is None:
@@ -182,10 +198,22 @@ class Trainer:
         first = (number * processes + self.accelerator.process_index) * size
         return self._loader.submit(lambda: self.learner.load(self.sampler.draw(first, size)))
 
-    def _time_is_up(self, started: float) -> bool:
-        """Whether the main process's clock says so: all must stop at the same step."""
-        limit = self.recipe.run.max_minutes
-        if limit is None:
+    def _has_converged(self, bar: tqdm) -> bool:
+        """Whether the validations say so, asked after each of them and when a run is resumed."""
+        patience = self.recipe.validation.patience
+        if patience is None or not self._validated_anew:
             return False
-        over = torch.tensor(time.monotonic() - started > 60 * limit, device=self.accelerator.device)
-        return bool(broadcast(over))
+        self._validated_anew = False
+        enough = self._agreed(self.validation.has_converged)
+        if enough:
+            bar.write(f"step {self.step}: {patience} validations in a row no better than one before; that is enough")
+        return enough
+
+    def _time_is_up(self, started: float) -> bool:
+        limit = self.recipe.run.max_minutes
+        return limit is not None and self._agreed(lambda: time.monotonic() - started > 60 * limit)
+
+    def _agreed(self, question: Callable[[], bool]) -> bool:
+        """What the main process answers: all must stop at the same step."""
+        answer = self.accelerator.is_main_process and question()
+        return bool(broadcast(torch.tensor(answer, device=self.accelerator.device)))

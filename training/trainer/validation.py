@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from framepred_ros.prediction.predictor import FramePredictor
 from training.dataset.index import DatasetManifest, Row
 from training.dataset.stored_pairs import read_frame
 from training.evaluation.grid import write_grid
-from training.evaluation.scoring.measure import MeasureOptions, measure, predict_row
-from training.evaluation.scoring.scores import summarize
+from training.evaluation.predictors.checkpoint import CheckpointPredictor
+from training.evaluation.scoring.measure import MeasureOptions, checkpoint_subjects, merge, predict_row, score_rows
+from training.evaluation.scoring.scores import PairScore, Values, summarize
 from training.trainer.learner import Learner
 from training.trainer.model_card import format_summary, model_card
 from training.trainer.recipe import Recipe, to_dict
-from training.trainer.validation_log import log_validation
+from training.trainer.validation_log import has_converged, log_validation
 
 CHECKPOINT, BEST = "checkpoint", "checkpoint-best"
 BATCH_SIZE = 8
@@ -50,6 +51,7 @@ class Validation:
     learner: Learner
     rows: Sequence[Row]
     device: str
+    _references: dict[str, list[Values]] = field(default_factory=dict, init=False, repr=False)
 
     def run(self, weights: dict[str, torch.Tensor], step: int) -> dict[str, Any]:
         """Writes `checkpoint/`, `validation/` and, if it scores best so far, `checkpoint-best/`.
@@ -70,12 +72,16 @@ class Validation:
         tqdm.write(f"step {step}\n{format_summary(summary)}")
         return summary
 
+    def has_converged(self) -> bool:
+        """Whether the recipe's patience is at its end."""
+        return has_converged(self.output, self.recipe.validation.patience)
+
     def _write(self, folder: Path, weights: dict[str, torch.Tensor], step: int) -> dict[str, Any]:
         self.learner.pipeline(weights).save_pretrained(folder)
         info = self._info()
         write_checkpoint_info(folder, info)
         predictor = FramePredictor.from_pretrained(folder, device=self.device, engine="fast")  # compiling takes longer
-        scores = measure(predictor, self.rows, MeasureOptions(batch_size=BATCH_SIZE)).scores
+        scores = self._measure(predictor)
         summary = summarize(scores)
         write_checkpoint_info(folder, replace(info, metrics={"step": step, "validation": summary}))
         megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
@@ -85,6 +91,18 @@ class Validation:
             shutil.copy(self.output / "loss.png", folder)
         self._draw(predictor, scores, step)
         return summary
+
+    def _measure(self, predictor: FramePredictor) -> list[PairScore]:
+        """Scores of the checkpoint; those of copying and of the autoencoder's ceiling never change in a run."""
+        options, values = MeasureOptions(batch_size=BATCH_SIZE), {}
+        for name, subject in checkpoint_subjects(predictor, options).items():
+            if isinstance(subject, CheckpointPredictor):
+                values[name] = score_rows(subject, self.rows, options)
+                continue
+            if name not in self._references:
+                self._references[name] = score_rows(subject, self.rows, options)
+            values[name] = self._references[name]
+        return merge(self.rows, values)
 
     def _info(self) -> CheckpointInfo:
         return CheckpointInfo(

@@ -9,8 +9,12 @@ from training.dataset.index import DatasetManifest, EpisodeRecord, Row
 from training.dataset.pairs import EpisodeKey, SplitUnit, draw, split_unit
 
 
-def choose_validation_episodes(rows: Sequence[Row], manifest: DatasetManifest, per_task: int) -> set[EpisodeKey]:
+def choose_validation_episodes(
+    rows: Sequence[Row], manifest: DatasetManifest, per_task: int, share: float | None = None
+) -> set[EpisodeKey]:
     """Chooses `per_task` episodes of each task among those of the rows, from each source of the dataset.
+
+    With a `share`, it is this share of them where that is more.
 
     The choice follows from a hash of task and number, so that it is spread over what was recorded early and late.
     Sources that are for training only (`--train-only`) give none: what is to be predicted is what the others show.
@@ -27,7 +31,7 @@ def choose_validation_episodes(rows: Sequence[Row], manifest: DatasetManifest, p
     for task, numbers in by_task.items():
         # Rows without a record in the manifest are told apart by their numbers alone.
         episodes = [records.get((task, number)) or _unknown(task, number) for number in sorted(numbers)]
-        chosen |= _of_task(task, episodes, manifest, per_task)
+        chosen |= _of_task(task, episodes, manifest, per_task, share or 0.0)
     if not chosen:
         raise ValueError(
             "no episode is left for validation: all sources of the dataset are for training only (--train-only); "
@@ -53,7 +57,7 @@ def hold_out(rows: Sequence[Row], episodes: Collection[EpisodeKey]) -> tuple[lis
 
 
 def _of_task(
-    task: str, episodes: Sequence[EpisodeRecord], manifest: DatasetManifest, per_task: int
+    task: str, episodes: Sequence[EpisodeRecord], manifest: DatasetManifest, per_task: int, share: float
 ) -> set[EpisodeKey]:
     """The chosen episodes of a task; see `choose_validation_episodes`."""
     by_source = defaultdict(list)
@@ -64,7 +68,7 @@ def _of_task(
         return set()
     large = [of_source for of_source in by_source.values() if len(of_source) > per_task]
     pools = large or [[record for of_source in by_source.values() for record in of_source]]
-    chosen = {key for pool in pools for key in _first(pool, per_task, manifest.seed)}
+    chosen = {key for pool in pools for key in _first(pool, max(per_task, round(share * len(pool))), manifest.seed)}
     count = sum(map(len, by_source.values()))
     if len(chosen) == count:
         raise ValueError(

@@ -36,6 +36,15 @@ def log_validation(output: Path, step: int, summary: dict[str, Any]) -> None:
     plot_validation(path)
 
 
+def has_converged(output: Path, patience: int | None) -> bool:
+    """Whether the last `patience` validations of a run all scored no higher SSIM than one before; not for None."""
+    path = output / "validation" / FILE_NAME
+    if patience is None or not path.is_file():
+        return False
+    scores = [line["overall"]["prediction"]["ssim"] for line in read_log(path)]
+    return len(scores) - 1 - scores.index(max(scores)) >= patience
+
+
 def plot_validation(path: Path) -> None:
     """Draws `scores.png` beside `scores.jsonl`: SSIM and PSNR over the steps, of all pairs and of each task."""
     lines = read_log(path)

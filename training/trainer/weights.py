@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from framepred_ros.prediction.checkpoint import FILE_NAME as INFO_FILE
-from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint
+from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
 from framepred_ros.prediction.loading import load_pipeline
 from training.dataset.index import DatasetManifest
 
+SHIPPED = "shipped"  # names the checkpoint in the package
 _TOLERANCE = 0.02  # of durations: rates of recorded cameras are only about the same
 _LOADED = (".safetensors", ".json", ".txt")  # files in the folders of a checkpoint's models
 
@@ -22,13 +23,13 @@ class WeightsError(ValueError):
 
 
 def find_weights(name: str) -> Path:
-    """The folder of weights that are named by a folder or by a hub id, downloaded if need be.
+    """The folder of weights that are named by a folder or by a hub id, downloaded if need be, or by "shipped".
 
     Raises:
         WeightsError: there is no such folder, and the hub does not give them.
     """
     try:
-        folder = resolve_checkpoint(name)
+        folder = shipped_checkpoint() if name == SHIPPED else resolve_checkpoint(name)
     except FileNotFoundError as error:
         raise WeightsError(
             f"model.weights: {error}. On a machine with a network, `hf download {name} --local-dir DIR` fetches them; "

@@ -66,6 +66,12 @@ def test_sources_of_one_episode_each_give_theirs_together(dataset):
     assert len(chosen) == 2 and all(number < 9000 for _, number in chosen)
 
 
+def test_a_share_of_the_episodes_is_taken_where_that_is_more(dataset):
+    for count, expected in ((40, 4), (9, 1)):
+        manifest, rows = make_manifest(dataset, [(count, False)])
+        assert len(choose_validation_episodes(rows, manifest, 1, share=0.1)) == expected
+
+
 def test_train_only_alone_leaves_nothing_to_validate_on(dataset):
     manifest, rows = make_manifest(dataset, [(10, True)])
     with pytest.raises(ValueError, match="for training only"):
