@@ -17,10 +17,13 @@ from rclpy.node import Node
 from rclpy.utilities import get_default_context
 from rclpy.waitable import Waitable
 
+from framepred_ros.ros.local_network import drop_deprecated_profile_name
+
 
 @contextmanager
 def ros_process(args: list[str] | None) -> Iterator[None]:
     """Initialise ROS for the block; Ctrl-C and SIGTERM end the block without a traceback."""
+    drop_deprecated_profile_name()
     rclpy.init(args=args)
     try:
         yield
