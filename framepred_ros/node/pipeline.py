@@ -96,7 +96,7 @@ class PredictionPipeline:
                 f"checkpoint '{self._value('checkpoint') or 'the shipped one'}' cannot be loaded on device "
                 f"'{self._value('device')}' (parameters checkpoint, device and engine): {error}"
             ) from error
-        for name in ("horizon", "horizons", "stamp"):
+        for name in ("horizon", "horizons", "stamp", "steps"):
             if objection := self.objection(name, self._value(name)):
                 raise ValueError(objection)
         for name, remembered in self._remembered.items():
@@ -142,13 +142,14 @@ class PredictionPipeline:
         """Return why a parameter cannot have a value with this checkpoint; empty if it can, or is not about it."""
         if name == "stamp" and value == "predicted" and self.horizon is None:
             return f"stamp 'predicted' needs the horizon in seconds: {UNKNOWN_STEP}"
-        if name in ("horizon", "horizons"):
-            asked = value if name == "horizons" else [value or self.predictor.horizon]
-            try:
-                for horizon in asked:
+        try:
+            if name == "steps":
+                self.predictor.check_steps(value or None)
+            if name in ("horizon", "horizons"):
+                for horizon in value if name == "horizons" else [value or self.predictor.horizon]:
                     self.predictor.info.check_horizon(horizon)
-            except ValueError as error:
-                return f"parameter {name}: {error}"
+        except ValueError as error:
+            return f"parameter {name}: {error}"
         if name == "horizon" and self._value("monitor"):
             return self._monitor_objection(value or self.predictor.horizon)
         return ""

@@ -125,7 +125,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run_node(args: list[str] | None) -> None:
-    from framepred_ros.predictor_node import main as run
+    from framepred_ros.node.predictor_node import main as run
 
     run(args)
 

@@ -202,7 +202,7 @@ class FramePredictor(ABC):
         Raises:
             ValueError: as in `predict`, or when the counts differ.
         """
-        steps = self._check_steps(steps)
+        steps = self.check_steps(steps)
         horizons = [self.horizon] * len(images) if horizons is None else list(horizons)
         histories = [{}] * len(images) if histories is None else list(histories)
         for name, given in (("instructions", instructions), ("horizons", horizons), ("histories", histories)):
@@ -290,19 +290,24 @@ class FramePredictor(ABC):
         after = rest[0] if rest else future
         return self.imaging.composite(images, future, before, after, options)
 
+    def check_steps(self, steps: int | None) -> int:
+        """Returns how many sampling steps to take; None is the checkpoint's default.
+
+        Raises:
+            ValueError: not an integer from 1 to the length of the scheduler's schedule.
+        """
+        steps = self.info.steps if steps is None else steps
+        largest = self.longest_sampling
+        if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
+            raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
+        return steps
+
     def _check_history(self, history: Mapping[int, np.ndarray]) -> None:
         for steps, image in history.items():
             if steps not in self.history:
                 takes = f"frames {', '.join(map(str, self.history))} steps back" if self.history else "no past"
                 raise ValueError(f"history has a frame {steps!r} steps back, but this checkpoint takes {takes}")
             check_image(image)
-
-    def _check_steps(self, steps: int | None) -> int:
-        steps = self.info.steps if steps is None else steps
-        largest = self.longest_sampling
-        if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= largest:
-            raise ValueError(f"steps must be an integer between 1 and {largest}, not {steps!r}")
-        return steps
 
 
 def coarse_channels(latents, channels: int | None):

@@ -1,6 +1,8 @@
 """Every lifecycle transition from every state, asked for over the services."""
 
 import gc
+import json
+import shutil
 import weakref
 
 import pytest
@@ -118,9 +120,24 @@ def test_the_end_of_the_process_while_the_model_loads_is_not_called_its_fault(no
     assert "ends before the model is loaded" in log and "cannot be loaded" not in log
 
 
-def test_a_damaged_checkpoint_is_refused_and_a_whole_one_accepted(node, tester, tiny_checkpoint, tmp_path):
-    import shutil
+def test_more_steps_than_the_checkpoints_schedule_has_are_refused_when_they_are_set(
+    node, tester, tiny_checkpoint, tmp_path
+):
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "short")
+    path = folder / "scheduler/scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_train_timesteps": 40}))
+    assert tester.set_parameter("predictor", "checkpoint", str(folder)).successful
+    assert tester.set_parameter("predictor", "steps", 41).successful, "nothing is known of the checkpoint yet"
+    assert not tester.change_state("predictor", "configure")
+    assert "parameter steps: steps must be an integer between 1 and 40, not 41" in node._failure
+    assert tester.set_parameter("predictor", "steps", 40).successful
+    walk(tester, PATHS["inactive"])
+    refused = tester.set_parameter("predictor", "steps", 41)
+    assert not refused.successful and "between 1 and 40" in refused.reason
+    assert tester.set_parameter("predictor", "steps", 0).successful
 
+
+def test_a_damaged_checkpoint_is_refused_and_a_whole_one_accepted(node, tester, tiny_checkpoint, tmp_path):
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "damaged")
     weights = next(folder.glob("unet/*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:1000])
