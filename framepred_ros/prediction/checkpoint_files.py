@@ -68,10 +68,10 @@ def _class_problems(index: dict) -> Iterator[str]:
         yield f"model_index.json: _class_name must be {PIPELINE}, not {index.get('_class_name')!r}"
     for name, allowed in COMPONENTS.items():
         found = index.get(name)
-        known = isinstance(found, list) and len(found) == 2 and all(isinstance(word, str) for word in found)
-        if known and name == "scheduler" and found[1].endswith(SCHEDULERS):
-            found = [found[0], SCHEDULERS]
-        if not known or tuple(found) not in allowed:
+        words = tuple(found) if isinstance(found, list) and all(isinstance(word, str) for word in found) else ()
+        if name == "scheduler" and len(words) == 2 and words[1].endswith(SCHEDULERS):
+            words = (words[0], SCHEDULERS)
+        if words not in allowed:
             choice = " or ".join(f"{library}.{kind}" for library, kind in sorted(allowed))
             yield f"model_index.json: {name} must be {choice}, not {found!r}"
 

@@ -119,8 +119,8 @@ def _bilateral(image: np.ndarray, stride: int, radius: int, levels: float) -> np
     pixels, filtered = (each.view("V3")[:, :, 0] for each in (image, result))  # NumPy copies whole pixels faster
     for row, column in np.ndindex(min(stride, image.shape[0]), min(stride, image.shape[1])):
         grid = np.ascontiguousarray(pixels[row::stride, column::stride]).view(np.uint8)
-        grid = cv2.bilateralFilter(grid.reshape(len(grid), -1, 3), 2 * radius + 1, levels, radius + 1)
-        filtered[row::stride, column::stride] = grid.view("V3")[:, :, 0]
+        smooth = cv2.bilateralFilter(grid.reshape(len(grid), -1, 3), 2 * radius + 1, levels, radius + 1)
+        filtered[row::stride, column::stride] = smooth.view("V3")[:, :, 0]
     return result
 
 

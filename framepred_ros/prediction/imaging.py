@@ -50,8 +50,8 @@ class ArrayImaging:
     def composite(self, frames, future, before, after, options):
         """See `Imaging.composite`."""
         results = []
-        for frame, planes, *views in zip(frames, future, *map(_views, (before, after)), strict=True):
-            mask = compositing.motion_mask(*views, options)
+        for frame, planes, earlier, later in zip(frames, future, _views(before), _views(after), strict=True):
+            mask = compositing.motion_mask(earlier, later, options)
             # Whole levels from here on: OpenCV filters, resizes and blends bytes several times as fast as floats.
             picture = cv2.merge([compositing.to_uint8(plane) for plane in planes])
             resized = resize_frame(compositing.denoise(picture, mask, options), frame.shape[:2])

@@ -86,7 +86,7 @@ class FramePredictor(ABC):
         check_engine(engine)
         folder = resolve_checkpoint(folder_or_id)
         scales = {"guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale}
-        given = {name: scale for name, scale in scales.items() if scale is not None}
+        given: dict[str, Any] = {name: scale for name, scale in scales.items() if scale is not None}
         info = replace(read_checkpoint_info(folder), **given)
         # The one place where it is decided who predicts.
         from framepred_ros.prediction.light.choice import NotLight, check_torch

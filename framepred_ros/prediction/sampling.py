@@ -61,7 +61,7 @@ class FastSampler:
     def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
         self.vae, self.text_encoder, self.tokenizer, self.unet = vae, text_encoder, tokenizer, unet
         self.scheduler, self.info = scheduler, info
-        self._embeddings = OrderedDict()
+        self._embeddings: OrderedDict[str, torch.Tensor] = OrderedDict()
 
     def sample(self, pixels, instructions, steps, seed, horizons=None, past=None):
         """See `Sampler.sample`."""

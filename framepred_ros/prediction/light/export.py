@@ -154,15 +154,16 @@ def _without_weights(
 
     A constant is a weight if its bytes are those of one: which one of several equal ones does not matter.
     """
-    names = {}
+    names: dict[bytes, str] = {}
     for name, values in weights.items():
         if values.size * 4 >= SMALLEST_WEIGHT:
             names.setdefault(values.astype(np.float32).tobytes(), name)
-    found, rest, end = {}, [], 0
+    found: dict[str, int] = {}
+    rest, end = [], 0
     for offset, size in sorted(_constants(xml)):
-        name = names.get(block[offset : offset + size].tobytes())
-        if name is not None and offset >= end and name not in found:
-            found[name] = offset
+        weight = names.get(block[offset : offset + size].tobytes())
+        if weight is not None and offset >= end and weight not in found:
+            found[weight] = offset
             rest.append(block[end:offset])
             end = offset + size
     rest.append(block[end:])
@@ -171,8 +172,8 @@ def _without_weights(
 
 def _constants(xml: bytes) -> set[tuple[int, int]]:
     """Offsets and sizes, in bytes, of a graph's constants."""
-    data = (layer.find("data") for layer in ElementTree.fromstring(xml).iterfind(".//layer[@type='Const']"))
-    return {(int(each.get("offset")), int(each.get("size"))) for each in data}
+    data = ElementTree.fromstring(xml).iterfind(".//layer[@type='Const']/data")
+    return {(int(each.attrib["offset"]), int(each.attrib["size"])) for each in data}
 
 
 def _schedule(scheduler) -> dict[str, np.ndarray]:

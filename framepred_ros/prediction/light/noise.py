@@ -34,7 +34,7 @@ def normal_noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return values.reshape(shape)
 
 
-def _uniform(generator: np.random.MT19937, count: int) -> np.ndarray:
+def _uniform(generator: np.random.BitGenerator, count: int) -> np.ndarray:
     """float32 (count,) in [0, 1)."""
     words = generator.random_raw(count).astype(np.uint32)
     return (words & MANTISSA).astype(np.float32) * np.float32(2**-24)

@@ -16,13 +16,15 @@ class WordTokenizer:
         content: of `tokenizer.json`, whose padding and truncation make all instructions equally long.
 
     Raises:
-        Exception: `tokenizers` cannot read it.
+        Exception: `tokenizers` cannot read it, or it sets no length.
     """
 
     def __init__(self, content: str):
         self._padded, self._plain = Tokenizer.from_str(content), Tokenizer.from_str(content)
         self._plain.no_padding()
         self._plain.no_truncation()
+        if self._padded.truncation is None:
+            raise ValueError("tokenizer.json does not say how long an instruction may be")
         self.model_max_length: int = self._padded.truncation["max_length"]
 
     def __call__(self, text: str, **_: object) -> SimpleNamespace:
