@@ -1,6 +1,7 @@
 """The ament_python package; requirements.txt pins what these ranges leave open."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
@@ -17,7 +18,7 @@ def files(pattern: str) -> list[str]:
 
 setup(
     name=PACKAGE,
-    version="0.2.0",
+    version=ElementTree.parse("package.xml").findtext("version"),  # the one place where it is written
     description="Predicts the frame a robot camera will show 50 steps from now",
     license="Apache-2.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
@@ -55,6 +56,7 @@ setup(
         "test": [
             "colcon-common-extensions>=0.3",
             "hypothesis>=6.80",
+            "mypy>=1.13",
             "pytest>=7",
             "pytest-timeout>=2",
             "pyyaml>=6",

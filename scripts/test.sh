@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the linter and the tests on ROS 2 Kilted, and then those of the nodes (pytest's marker `distribution`) on Jazzy.
+# Runs the linter, the type checker and the tests on ROS 2 Kilted, and then those of the nodes (pytest's marker `distribution`) on Jazzy.
 # Arguments go to pytest: bash scripts/test.sh test/framepred_ros -k slot   runs on Kilted only, and
 #   FRAMEPRED_ROS_DISTRO=jazzy bash scripts/test.sh [...]                   on Jazzy only.
 set -euo pipefail
@@ -11,7 +11,7 @@ unset FRAMEPRED_ROS_DISTRO
 [[ -z ${_ROS_WHEELS_BOOTSTRAP_COMPLETE:-} ]] || unset _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
 
 test_all() {
-  bash scripts/setup.sh && .venv/bin/ruff check . && .venv/bin/python -m pytest "$@"
+  bash scripts/setup.sh && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/python -m pytest "$@"
 }
 
 test_nodes() {  # distribution, arguments
