@@ -31,13 +31,13 @@ def replacing(path: str | os.PathLike, ending: str = "") -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes a UTF-8 text file that nobody ever reads half of."""
+    """Writes a UTF-8 text file. A reader sees the old content or the new one, never half of it."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Writes a file that nobody ever reads half of."""
+    """Writes a file. A reader sees the old content or the new one, never half of it."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
@@ -66,7 +66,7 @@ def temporary_folder(target: Path) -> Path:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Puts a finished folder in place of an older one, with no moment at which half a folder is there."""
+    """Replaces an older folder by a finished one. At no moment is half a folder there."""
     old = target.with_name(f".{target.name}.{os.getpid()}{OLD}")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
@@ -93,6 +93,6 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def _beside(target: Path, role: str) -> list[Path]:
-    """What processes have put beside `target`; not what belongs to `target.something`."""
+    """Temporary paths that processes have made beside `target`, without those of `target.something`."""
     name = re.compile(rf"\.{re.escape(target.name)}\.\d+{re.escape(role)}")
     return [path for path in target.parent.glob(f".*{role}") if name.fullmatch(path.name)]

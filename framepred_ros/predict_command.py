@@ -119,7 +119,7 @@ def _write(
 
 
 def _shown(image: np.ndarray, frames: Sequence[np.ndarray], horizons: Sequence[int]) -> Iterator[Image.Image]:
-    """A clip's pictures, each as often as it takes until the next moment; the last one once."""
+    """The pictures of a clip: each is repeated until the next moment, and the last one is shown once."""
     unit = math.gcd(*horizons)
     moments = [0, *horizons, horizons[-1] + unit]
     for picture, begin, end in zip([image, *frames], moments, moments[1:], strict=False):

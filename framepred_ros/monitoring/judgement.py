@@ -11,8 +11,8 @@ LEARNING, OK, ALERT = "learning", "ok", "alert"
 # Times the worst in learning. Where a block visibly vanished in simulated episodes, the surprise was at least 1.69
 # times that of the worst normal episode.
 SSIM_MARGIN, SURPRISE_MARGIN = 1.3, 1.5
-STRICTEST_SSIM, STRICTEST_SURPRISE = 0.9, 2.0  # learned limits are no stricter, however well all went in learning
-STILL_SSIM = 0.98  # of copying: nothing moves, so that there is nothing to learn
+STRICTEST_SSIM, STRICTEST_SURPRISE = 0.9, 2.0  # a learned limit is never stricter, however well the learning went
+STILL_SSIM = 0.98  # SSIM of copying above which nothing moves, so that there is nothing to learn
 MEDIANS = ("ssim", "psnr", "ssim_gain", "psnr_gain")
 RUNNING = (*MEDIANS, "surprise")
 
@@ -67,7 +67,7 @@ class Judgement:
 
     Args:
         window: how many scores a median is taken over.
-        learning: how many scores of a scene that moves limits are learned from.
+        learning: from how many scores, of a scene that moves, limits are learned.
         given: limits that are not to be learned.
     """
 

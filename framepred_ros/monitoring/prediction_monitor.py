@@ -87,13 +87,13 @@ class _Track:
 class PredictionMonitor:
     """Scores predictions when the frame that they predicted arrives, and says when they stop coming true.
 
-    No clock of its own: time is what the frames' stamps say. Calls from several threads take turns; only an `add_frame`
-    that returns a score takes long. Memory: at most `capacity` predictions of two pictures each (460 kB at 320x240).
-    Predictions of another horizon than before are learned and judged anew; those of the last `KEPT_HORIZONS` ones are
-    remembered.
+    It has no clock of its own and takes time from the frames' stamps. Calls from several threads take turns; only an
+    `add_frame` that returns a score takes long. It keeps at most `capacity` predictions of two pictures each (460 kB at
+    320x240). Predictions of another horizon than before are learned and judged anew; what was learned of the last
+    `KEPT_HORIZONS` horizons is remembered.
 
     Attributes:
-        missed: how many predictions found no frame within the tolerance.
+        missed: for how many predictions no frame came within the tolerance.
         latest: what judges the latest score; `state` and the like are of the latest prediction's horizon.
     """
 

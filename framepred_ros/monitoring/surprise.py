@@ -14,20 +14,20 @@ import numpy as np
 
 from framepred_ros.pictures import resize_frame
 
-SMOOTHING = 1 / 64  # of the picture's width; with it, about the size of what a gripper holds decides
+SMOOTHING = 1 / 64  # of the picture's width: about the size of what a gripper holds
 MOTION_SMOOTHING = 1 / 160  # of the picture's width, against noise
 MOTION_LEVEL = 6.0  # levels of 0..255; as in `Compositing`, a smaller change is no motion
 ERROR_LEVEL = 10.0  # levels; keeps the ratio below small where the whole picture is predicted almost perfectly
 MAP_SHRINK = 4  # the smoothed maps are kept at a quarter of the size
-STILL_SCORES = 2  # standing still means: as it was this many scores ago
+STILL_SCORES = 2  # a place stands still if it looks as it did this many scores ago
 
 
 class Surprise:
     """How strong the most lasting unexplained change is.
 
     The error of a place is the smaller one of prediction and copying, zero where the picture now moves, smoothed, and
-    taken relative to the whole picture's error, which is large while a motion is mistimed. Of the latest `window` maps
-    of it the median counts, place by place, and then the worst place.
+    taken relative to the whole picture's error, which is large while a motion is mistimed. From the latest `window`
+    such maps, the median is taken place by place, and the worst place is the result.
     """
 
     def __init__(self, window: int) -> None:
@@ -40,7 +40,7 @@ class Surprise:
         self._actuals.clear()
 
     def add(self, current: np.ndarray, predicted: np.ndarray, actual: np.ndarray) -> float:
-        """Take in the next prediction that came due, pictures RGB uint8 (height, width, 3) of one size.
+        """Take in the next prediction whose moment has come, pictures RGB uint8 (height, width, 3) of one size.
 
         Returns:
             0 or more; about 1 is usual. 0 until the window is full.

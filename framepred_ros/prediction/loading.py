@@ -36,7 +36,7 @@ def load_pipeline(folder: Path, device: torch.device, dtype: torch.dtype):
                 feature_extractor=None,
                 requires_safety_checker=False,
             )
-        except Exception as error:  # damaged files surface as whatever the library that reads them raises
+        except Exception as error:  # the libraries that read damaged files may raise anything
             raise ValueError(f"{folder} cannot be loaded as a checkpoint: {error}") from error
         return pipeline.to(device)
 

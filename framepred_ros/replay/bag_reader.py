@@ -73,7 +73,7 @@ def read_messages(
 
     Args:
         bag: from `open_bag`.
-        connections: of the bag; none yields nothing.
+        connections: of the bag; if there are none, nothing is yielded.
         start, stop: bag times, from start to before stop; None is all.
 
     Raises:
@@ -118,7 +118,7 @@ def _expand_chunk(compressed: BinaryIO, claimed: int) -> bytes:
     return _expand(compressed, claimed)
 
 
-# rosbags' own table, whose functions expand whatever there is and compare sizes then.
+# rosbags' own table; its functions expand all of the data and compare sizes only afterwards.
 storage_mcap.DECOMPRESSORS.update(
     lz4=lambda data, size: _expand_chunk(lz4.frame.open(io.BytesIO(data)), size),
     zstd=lambda data, size: _expand_chunk(zstd.open(io.BytesIO(data)), size),

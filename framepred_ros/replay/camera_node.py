@@ -39,7 +39,7 @@ class ReplayCameraNode(Node):
         self._executor.add_node(self)
 
     def play(self) -> None:
-        """Publish the episode, once or for ever, and return when its subscribers have it all."""
+        """Publish the episode, once or in a loop, and return when its subscribers have received all of it."""
         while self._images.get_subscription_count() < self._value("wait_for_subscribers"):
             self._executor.spin_once(timeout_sec=0.05)
         self.get_logger().info(f"Playing {self._bag.frame_count} frames of {self._bag.path}")

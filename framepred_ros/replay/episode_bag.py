@@ -62,7 +62,7 @@ class EpisodeBag:
     Raises:
         FileNotFoundError: there is no such bag.
         BagError: it cannot be read.
-        ValueError: its image topics are not one; the message names them.
+        ValueError: it has no image topic, or several and none was chosen; the message names them.
     """
 
     def __init__(self, path: str | Path, image_topic: str = "") -> None:

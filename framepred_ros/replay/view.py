@@ -21,7 +21,7 @@ OTHER_OUTPUTS = ("comparison", "comparison/compressed", *STRIP_NAMES)  # of the 
 SLACK = 5.0  # seconds by which a prediction may be recorded after its frame
 RATE_SAMPLE = 30  # predictions that the animation's speed is taken from
 MINIMUM_PERIOD = 0.02  # seconds per picture
-MATCHING = 0.5  # most camera periods between the predicted moment and the frame that counts as it
+MATCHING = 0.5  # how many camera periods the frame that is compared may lie from the predicted moment
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def find_topics(path: str | Path, image_topic: str = "") -> tuple[str, str]:
     """Return the camera's and the prediction's topic of a bag.
 
     Raises:
-        ValueError: they cannot be told; the message lists the image topics and says what to do.
+        ValueError: it is not clear which they are; the message lists the image topics and says what to do.
     """
     topics = image_topics(path)
     predictions = [each for each in topics if _ends_with(each, PREDICTION_NAMES)]

@@ -1,6 +1,6 @@
-"""Callbacks that log what they raise: rclpy ends the process for it, or in a transition says nothing at all.
+"""Callbacks whose exceptions are logged. Otherwise rclpy ends the process, or in a transition says nothing at all.
 
-And a clock for timers whose callbacks must come whatever the time of a simulation does.
+Also a clock for timers that must go on when the clock of a simulation stands still.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def guarded(node: Node, callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def steady_clock() -> Clock:
-    """Return a clock for timers that must not stop: a simulation's may stand still, or never start."""
+    """Return a clock for timers that must not stop. The clock of a simulation may stand still, or never start."""
     return Clock(clock_type=ClockType.STEADY_TIME)
 
 

@@ -19,7 +19,7 @@ CAMERA_NAME = re.compile(r"[a-z][a-z0-9_]*")  # REP-144
 
 
 class Changeable(str, Enum):
-    """When a parameter may get another value."""
+    """When a parameter may be changed."""
 
     ANY_TIME = "any time"
     UNCONFIGURED = "while unconfigured"  # a loaded model, or a topic, keeps what it was made with
@@ -73,7 +73,7 @@ class ParameterSpec:
         return descriptor
 
     def objection(self, value: Any) -> str:
-        """Return what is wrong with a value of the right type and within the range; empty if it is fine."""
+        """Return what is wrong with a value whose type and range are right; empty if nothing is."""
         if self.choices and value not in self.choices:
             return f"{self.name} must be one of {', '.join(self.choices)}, not '{value}'"
         if not isinstance(self.default, list) or value is None:
@@ -95,7 +95,7 @@ def declare_parameters(
     """Declare all parameters of a table on a node; a bad override raises there, naming the parameter.
 
     Args:
-        objection: asked about each later change to a valid value; returns why it must not be, or an empty text.
+        objection: called for each later change to a valid value; returns the reason against it, or an empty text.
     """
     by_name = {spec.name: spec for spec in specs}
     declared = False

@@ -20,7 +20,7 @@ from rclpy.waitable import Waitable
 from framepred_ros.ros.local_network import drop_deprecated_profile_name
 from framepred_ros.ros.signals import note_signals
 
-# What rcl says of an argument that it cannot read, and what to write instead.
+# What rcl says about an argument that it cannot read, and what to write instead.
 REMEDIES = {
     "remap rule": "a rule is NAME:=NEW_NAME, names of letters, digits, _ and /",
     "parameter override rule": "write -p NAME:=VALUE",
@@ -39,9 +39,9 @@ def ros_process(args: list[str] | None) -> Iterator[None]:
     drop_deprecated_profile_name()
     try:
         rclpy.init(args=args)
-    except RuntimeError as error:  # rclpy raises several, and nothing else is in common
+    except RuntimeError as error:  # rclpy raises several kinds, which have no other base class in common
         sys.exit(f"{_command()}: {_of_arguments(str(error))}")
-    if received:  # perhaps before rclpy would hear of it
+    if received:  # perhaps before rclpy notices it
         end_process()
     try:
         yield
@@ -54,25 +54,25 @@ def ros_process(args: list[str] | None) -> Iterator[None]:
 
 
 class NodeExecutor(MultiThreadedExecutor):
-    """rclpy's executor without three of its faults. Callbacks must be functions, or coroutines that await nothing.
+    """rclpy's executor, with three faults mended. Callbacks must be functions, or coroutines that await nothing.
 
     When one thread destroys a subscription while another gathers what to wait for, rclpy's `spin` ends with
     InvalidHandle: it expects that of subscriptions, timers, clients and services, but not of the subscriptions' events.
 
-    From the moment that a message is there until a thread of the pool takes it, `spin` does not wait: it leaves the
-    subscription out, but not its events, and for Fast DDS these are one thing. It would go round some thousand times a
-    second, and keep Python from the very thread that is to take the message.
+    Between the arrival of a message and the moment when a thread of the pool takes it, rclpy's `spin` does not wait: it
+    leaves the subscription out but keeps its events, and in Fast DDS the two are one thing. So it loops some thousand
+    times a second, and keeps the thread that is to take the message from running Python.
 
-    And whenever `spin` wakes, it gives the pool anew what no thread has begun (github.com/ros2/rclpy/issues/1452).
+    Whenever rclpy's `spin` wakes, it hands the pool again what no thread has begun (github.com/ros2/rclpy/issues/1452).
     """
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
-        """As the base class; what has just been destroyed is no longer waited for."""
+        """As the base class, but without waiting for what has just been destroyed."""
         with suppress(InvalidHandle):
             super().spin_once(timeout_sec)
 
     def wait_for_ready_callbacks(self, *args: Any, **kwargs: Any) -> Any:
-        """As the base class, but each callback comes once."""
+        """As the base class, but each callback is handed out once."""
         handler, entity, node = super().wait_for_ready_callbacks(*args, **kwargs)
         if entity is not None:
             with self._tasks_lock:
@@ -80,7 +80,7 @@ class NodeExecutor(MultiThreadedExecutor):
         return handler, entity, node
 
     def can_execute(self, entity: Any) -> bool:
-        """As the base class, but no events of a subscription whose message is about to be taken."""
+        """As the base class, but without the events of a subscription whose message is about to be taken."""
         return super().can_execute(entity) and not (isinstance(entity, Waitable) and self._in_use(entity))
 
     def _in_use(self, event: Waitable) -> bool:
@@ -103,7 +103,7 @@ def _command() -> str:
 
 
 def _of_arguments(message: str) -> str:
-    """Return what rcl says of arguments that it cannot read, without its source lines, and with what to do."""
+    """Return rcl's message about arguments that it cannot read, without its source lines, and what to do about them."""
     if message.startswith("["):  # of rclpy's UnknownROSArgsError
         return f"unknown ROS arguments: {message}"
     text = re.sub(r", at [^\s,]+:\d+", "", message).removeprefix("failed to initialize rcl: ")

@@ -83,7 +83,7 @@ class ConsistencySolver:
         return skip * sample + out * self._estimate(output, sample, positions)[0]
 
     def _estimate(self, output, sample, positions) -> tuple[torch.Tensor, torch.Tensor]:
-        """The clean sample and the noise that an output of the UNet stands for."""
+        """The clean sample and the noise that follow from an output of the UNet."""
         signal, deviation = self._scales(positions)
         output = output.float()
         if self.scheduler.config.prediction_type == "v_prediction":

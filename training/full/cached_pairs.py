@@ -30,7 +30,7 @@ class CachedPairs:
         device: torch.device,
         conditions: Conditions,
     ):
-        # What the reference script computes latents and embeddings in, float16's finer steps in place of bfloat16's.
+        # The reference script computes these in 16 bits, too. float16 has finer steps than bfloat16.
         dtype = np.float32 if recipe.run.mixed_precision == "no" else np.float16
         self.conditions = conditions
         self.channels = parts.vae.config.latent_channels

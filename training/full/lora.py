@@ -16,8 +16,8 @@ ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 def add_adapters(unet: UNet2DConditionModel, options: Lora, frozen_dtype: torch.dtype) -> None:
     """Adds adapters to all attention layers, in place, and freezes the rest in `frozen_dtype`.
 
-    The first and the last convolution are trained outright, with few weights as they have: the first may be newly
-    widened, and the last one's output means something else when the prediction type changes.
+    The first and the last convolution are trained as they are, since they have few weights: the first may be newly
+    widened, and the output of the last means something else when the prediction type changes.
     """
     unet.requires_grad_(False).to(frozen_dtype)
     unet.add_adapter(

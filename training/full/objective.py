@@ -74,9 +74,9 @@ def timestep_weights(
 ) -> torch.Tensor:
     """The weights of samples, (N,): ones, or min-SNR-gamma (arXiv 2303.09556, section 3.4).
 
-    A clean sample's error weighs min(SNR, gamma) there; divided by SNR it is epsilon's, by SNR + 1 v's. The last
-    timestep of a schedule with zero terminal SNR would get no weight at all; it gets 1, plain regression, because that
-    is where sampling begins, and ends if it has one step.
+    There, the error of the clean sample has the weight min(SNR, gamma). Divided by SNR this is the weight of epsilon's
+    error, divided by SNR + 1 that of v's. With zero terminal SNR the last timestep would get no weight at all. It gets
+    1, plain regression, because sampling begins there, and with one step also ends there.
     """
     if options.min_snr_gamma is None:
         return torch.ones(len(timesteps), device=timesteps.device)

@@ -35,7 +35,7 @@ def load_parts(folder: Path, conditions: Conditions = Conditions()) -> Parts:  #
             CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer", local_files_only=True),
             UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **options),
         )
-    except Exception as error:  # damaged files surface as whatever the library that reads them raises
+    except Exception as error:  # the libraries that read damaged files may raise anything
         raise WeightsError(f"model.weights: {folder} cannot be loaded: {error}") from error
     # A folder without the tokenizer's settings would pad to a length of 1e30.
     length = parts.text_encoder.config.max_position_embeddings
@@ -44,8 +44,8 @@ def load_parts(folder: Path, conditions: Conditions = Conditions()) -> Parts:  #
 
 
 def widen_unet(unet: UNet2DConditionModel, latent_channels: int, conditions: Conditions) -> UNet2DConditionModel:
-    """Widens a UNet from noisy latents (Stable Diffusion), or from those and the current frame's (InstructPix2Pix), to
-    what the conditions ask for.
+    """Widens a UNet that takes noisy latents (Stable Diffusion), or these and the current frame's (InstructPix2Pix), so
+    that it also takes the conditions.
 
     Raises:
         WeightsError: the UNet takes something else.

@@ -70,7 +70,7 @@ def _out_of_memory(error: RuntimeError) -> str:
 
 
 def _quiet_libraries() -> None:
-    """Leaves the terminal to our own progress: the libraries' bars and notes say nothing a user could act on."""
+    """Silences the libraries' progress bars and notes, which say nothing that a user could act on."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

@@ -1,4 +1,4 @@
-"""What makes a run that run: what it must have in common with a saved state to go on from there."""
+"""The identity of a run: what it must have in common with a saved state to continue from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_identity(
     weights: Path | None,
     processes: int,
 ) -> dict[str, Any]:
-    """The identity of a run; dataset and weights are told by what is in them, wherever they lie.
+    """The identity of a run. Dataset and weights are identified by their content, wherever they lie.
 
     Args:
         manifest: of the dataset's tasks that are trained on.

@@ -1,4 +1,4 @@
-"""What a run says in the end: what its best checkpoint is worth, and what can be done with it."""
+"""What a run prints at its end: the scores of its best checkpoint, and the commands that use it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from training.trainer.validation import BEST, CHECKPOINT, Validation
 from training.trainer.validation_episodes import choose_validation_episodes, hold_out, last_episodes
 from training.trainer.weights import check_horizon, find_weights
 
-# Caches and validations of hours, during which the other processes wait, are no failures.
+# Caches and validations may take hours in which the other processes wait; that is no failure.
 PATIENCE = timedelta(hours=24)
 
 logger = logging.getLogger(__name__)

@@ -26,8 +26,8 @@ _KEY = "fitted_on"
 def fitted_autoencoder(recipe: Recipe, table: PairTable, output: Path) -> PatchAutoencoder:
     """The autoencoder fitted on the table's pairs, from the run's folder if it is there: a resumed run has the same.
 
-    One that was fitted on other pairs, or otherwise, is replaced; not that of a run with saved states, which were
-    trained on its latents.
+    An autoencoder that was fitted on other pairs, or with other options, is replaced, unless the run has saved states:
+    those were trained on its latents.
     """
     options, path = recipe.model.autoencoder, output / FOLDER_NAME / FILE_NAME
     chosen = np.linspace(0, len(table) - 1, min(options.pairs, len(table))).astype(int)
@@ -54,7 +54,7 @@ def _fit(recipe: Recipe, pairs: list[tuple[Path, Path]], path: Path, key: str) -
 
 
 def _key(recipe: Recipe, table: PairTable, pairs: list[tuple[Path, Path]]) -> str:
-    """A hash of everything that the fit depends on. Frames are told by their names within the dataset."""
+    """A hash of everything that the fit depends on. Frames are identified by their names within the dataset."""
     names = [["/".join(frame.parts[-3:]) for frame in pair] for pair in pairs]
     text = json.dumps([table.dataset, list(recipe.resolution), asdict(recipe.model.autoencoder), names])
     return hashlib.sha256(text.encode()).hexdigest()

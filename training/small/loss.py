@@ -16,7 +16,7 @@ CHANGE = 6 / 127.5  # root mean square over a patch's pixels, in [-1, 1], from w
 
 @dataclass(frozen=True)
 class NoisyBatch:
-    """Noisy latents (N, C, h, w), timesteps (N,), the v to predict (N, C, h, w), and who is at the last timestep."""
+    """Noisy latents (N, C, h, w), timesteps (N,), the v to predict (N, C, h, w), and which are at the last timestep."""
 
     noisy: torch.Tensor
     timesteps: torch.Tensor

@@ -15,10 +15,10 @@ def rebase(
 ) -> None:
     """Rewrites the first and the last layer of `unet`, in place, for the latents of `new` instead of those of `old`.
 
-    Both autoencoders are linear, so one's latents are a linear map of the other's as far as their components span the
-    same patches, and the map goes into the two convolutions. What the components of only one of them span is lost. The
-    change is exact away from the border if both span the same and take the same leading channels for coarse ones;
-    otherwise it is a start that training mends.
+    Both autoencoders are linear. As far as their components span the same patches, the latents of one are a linear map
+    of the other's, and this map is multiplied into the two convolutions. What only one of them spans is lost. The
+    result is exact, away from the border, if both span the same and have the same coarse channels; otherwise training
+    has to mend it.
 
     Args:
         unet: takes noisy latents, current latents and the past's channels of `conditions`, in this order.

@@ -16,7 +16,7 @@ class WeightAverage(EMAModel):
 
     @torch.no_grad()
     def step(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Draws the average to `parameters`, all of them trained, by what `get_decay` says for this step."""
+        """Moves the average towards `parameters`, which are all trained, at the rate of `get_decay` for this step."""
         self.optimization_step += 1
         self.cur_decay_value = self.get_decay(self.optimization_step)
         parameters = list(parameters)

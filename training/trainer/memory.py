@@ -60,13 +60,13 @@ def estimate_memory(recipe: Recipe, learner: Learner) -> MemoryEstimate:
 def count_activations(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], half: bool) -> int:
     """Bytes that autograd keeps of one forward pass, by running it on tensors without data (PyTorch's fake tensors).
 
-    Every saved tensor counts once, parameters not at all. With gradient checkpointing these are the blocks' inputs; the
-    activations of the one block that is being computed again come on top.
+    Every saved tensor counts once, and parameters do not count. With gradient checkpointing these are the inputs of the
+    blocks; the activations of the one block that is being computed again are added.
 
     Args:
         half: with autocast to 16 bits.
     """
-    storages: dict[int, tuple[object, int]] = {}  # the storages are kept, or their numbers would be used again
+    storages: dict[int, tuple[object, int]] = {}  # kept alive: a freed storage's number is used again
     parameters: set[int] = set()
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

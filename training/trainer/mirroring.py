@@ -15,7 +15,7 @@ _SPATIAL = re.compile(
         (
             _SIDE.format("compound") + r"(?=most\b|wards?\b|-?hand(ed)?\b|-(arm|hand|most|side(?![- ]up))\b|['’]s\b)",
             _SIDE.format("noun") + rf"(?=(\s+(robot|robotic))?\s+({_NOUNS})\b)",
-            # "from the left to the right", "on its right.": where nothing follows that the word could belong to
+            # "from the left to the right", "on its right.": nothing follows that "left" or "right" could describe
             r"(?<=\b)(?P<before>(to|from|on|at|toward|towards|into)\s+((the|its|your|their|his|her)\s+)?)"
             r"(?P<place>left|right)(?=\s*([.,;:!?)]|$)|\s+(to|and|of|then|or|with|by|onto|using|in|from)\b)",
             # "the left and right arms"

@@ -73,9 +73,9 @@ def trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:
 
 
 def save_state(folder: Path, training: Training, step: int, identity: dict, keep: int) -> None:
-    """Saves everything that the next step depends on; what is drawn is a function of the step alone.
+    """Saves everything that the next step depends on. Random draws follow from the step's number and need no saving.
 
-    All processes call it, and the main one writes. Older states than the newest `keep` go.
+    All processes call it, and the main one writes. All but the newest `keep` states are removed.
 
     Args:
         folder: the run's output folder.
@@ -119,7 +119,7 @@ def check_identity(folder: Path, identity: dict) -> None:
 def load_state(folder: Path, training: Training, identity: dict) -> int:
     """Loads the newest readable state into the given objects, and returns its number of steps; 0 without a state.
 
-    What is in `identity` but was not yet told by the program that wrote the state does not count.
+    Entries of `identity` that the program which wrote the state did not know yet are not compared.
 
     Raises:
         ResumeError: the state belongs to another recipe or dataset, or none of the states can be read.
@@ -152,7 +152,7 @@ def _restore(training: Training, tensors: dict[str, torch.Tensor], metadata: dic
         states.setdefault(parameter, {})[entry] = tensor
     set_optimizer_state_dict(training.model, optimizer, {**expected, "state": states}, options=OPTIONS)
     if training.ema is not None:
-        # By way of the model, which knows how its parameters are wrapped or sharded.
+        # The model loads them, because it knows how its parameters are wrapped or sharded.
         _load_weights(training.model, _under(tensors, "ema."))
         training.ema.shadow_params = [parameter.detach().clone() for parameter in trainable(training.model)]
         training.ema.optimization_step = int(metadata["step"])

@@ -32,7 +32,7 @@ class Validator(Protocol):
         """Measures the averaged weights after so many steps."""
 
     def has_converged(self) -> bool:
-        """Whether what has been measured says that more steps are of no use."""
+        """Whether the measurements so far say that more steps are of no use."""
 
 
 def learning_rate(step: int, options: Optimization, steps: int) -> float:
@@ -171,7 +171,7 @@ class Trainer:
         if options.ema_decay is None:
             return None
         parameters = trainable(self.model)
-        whole = not any(isinstance(each, DTensor) for each in parameters)  # shards have no foreach copying
+        whole = not any(isinstance(each, DTensor) for each in parameters)  # PyTorch cannot copy lists of shards at once
         return WeightAverage(
             parameters, decay=options.ema_decay, use_ema_warmup=True, power=options.ema_power, foreach=whole
         )
@@ -199,7 +199,7 @@ class Trainer:
         return self._loader.submit(lambda: self.learner.load(self.sampler.draw(first, size)))
 
     def _has_converged(self, bar: tqdm) -> bool:
-        """Whether the validations say so, asked after each of them and when a run is resumed."""
+        """Whether the validations say that it is enough; asked after each of them and when a run is resumed."""
         patience = self.recipe.validation.patience
         if patience is None or not self._validated_anew:
             return False
@@ -214,6 +214,6 @@ class Trainer:
         return limit is not None and self._agreed(lambda: time.monotonic() - started > 60 * limit)
 
     def _agreed(self, question: Callable[[], bool]) -> bool:
-        """What the main process answers: all must stop at the same step."""
+        """The main process's answer, given to all: they must stop at the same step."""
         answer = self.accelerator.is_main_process and question()
         return bool(broadcast(torch.tensor(answer, device=self.accelerator.device)))

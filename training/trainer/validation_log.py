@@ -20,7 +20,7 @@ SCORES = {"ssim": "SSIM", "psnr": "PSNR (dB)"}
 def log_validation(output: Path, step: int, summary: dict[str, Any]) -> None:
     """Adds a validation to what `output` tells: `validation/scores.jsonl`, `validation/scores.png`, `tensorboard/`.
 
-    What a run said of this and later steps before it was killed and resumed goes.
+    If the run was killed and resumed, what it had written about this and later steps is removed.
 
     Args:
         output: the run's folder, with a folder `validation` in it.
@@ -37,7 +37,7 @@ def log_validation(output: Path, step: int, summary: dict[str, Any]) -> None:
 
 
 def has_converged(output: Path, patience: int | None) -> bool:
-    """Whether the last `patience` validations of a run all scored no higher SSIM than one before; not for None."""
+    """Whether none of the last `patience` validations of a run beat the best SSIM before them; False for None."""
     path = output / "validation" / FILE_NAME
     if patience is None or not path.is_file():
         return False

@@ -29,7 +29,8 @@ def widened(unet: UNet2DConditionModel, in_channels: int, takes_horizon: bool) -
             f"model.weights: the UNet takes {there}, the recipe's model.conditions say {wanted}; give the recipe the "
             "checkpoint's conditions (its framepred.json has them), or further ones"
         )
-    config = {name: value for name, value in unet.config.items() if name != "_use_default_values"}  # they would win
+    # What is listed in _use_default_values would be set back to its default.
+    config = {name: value for name, value in unet.config.items() if name != "_use_default_values"}
     config |= {"in_channels": in_channels, "class_embed_type": "timestep" if takes_horizon else None}
     wide = UNet2DConditionModel.from_config(config)
     weights = wide.state_dict()

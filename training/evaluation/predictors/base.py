@@ -41,11 +41,12 @@ class Predictor(ABC):
 
     Attributes:
         horizon: how many steps ahead it predicts, or None where any dataset's horizon will do.
-        horizons: the shortest and the longest that it can be asked for; both `horizon`, or None, where only that.
+        horizons: the shortest and the longest that it can be asked for. Where it knows `horizon` alone, both are that,
+            or this is None.
         history: how many steps back the frames lie that it wants in `Pair.past`.
         step_duration: seconds of a step, or None when unknown or any will do.
         sees_truth: whether it looks at the truth, which makes it a bound and no predictor.
-        takes_words: whether it can be asked with any instruction; an empty one means none.
+        takes_words: whether it can be asked with any instruction; an empty text means without one.
     """
 
     horizon: int | None = None

@@ -47,7 +47,7 @@ class ImageApi(Predictor):
         confirm: shown the estimate, decides whether to go on.
     """
 
-    takes_words = False  # every answer costs, and a choice would take twelve
+    takes_words = False  # every answer costs money, and the words measure would ask for twelve per frame
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class ImageApi(Predictor):
     def _ask(self, frame: bytes, prompt: str) -> bytes:
         import openai
 
-        # The DALL-E models answer with an address unless told otherwise; the GPT models know no other answer than this.
+        # DALL-E models answer with an address unless they are asked for data; GPT models always answer with data.
         extra = {"response_format": "b64_json"} if self.model.startswith("dall-e") else {}
         try:
             answer = self._load_client().images.edit(

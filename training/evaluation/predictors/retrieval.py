@@ -26,7 +26,7 @@ class Retrieval(Predictor):
 
     Args:
         rows: the training pairs.
-        every: only each so manyth is kept; neighbouring frames are near-duplicates.
+        every: only one in so many pairs is kept, since neighbouring frames are near-duplicates.
         text_weight: how much words count beside pixels.
     """
 

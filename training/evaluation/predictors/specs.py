@@ -86,7 +86,7 @@ class LinearMotionSpec:
 
 @dataclass(frozen=True, config=STRICT)
 class RetrievalSpec:
-    """The nearest training pair's future, among each so manyth pair of the train split; 0 ignores the words."""
+    """The future of the nearest among every `every`-th training pair; with `text_weight` 0 the words do not count."""
 
     kind: Literal["retrieval"] = "retrieval"
     every: PositiveInt = 20

@@ -27,7 +27,7 @@ _LATENCY_CALLS = 10
 
 
 class HorizonMismatchError(ValueError):
-    """A predictor looks another distance into the future than the dataset's pairs are apart."""
+    """The horizon of a predictor differs from the distance between the frames of the dataset's pairs."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def in_journal(
     The other arguments are as in `score_rows`. What is scored is JSON-like.
     """
     done = journal.read() if journal else {}
-    process.wait()  # nobody writes before all have read what is left to do
+    process.wait()  # no process may write before all have read what is left to do
     todo = [row for row in rows if row_key(row) not in done]
     on_scored(len(rows) - len(todo))
     share = todo[process.number :: process.count]

@@ -60,14 +60,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Choices:
-    """The choices of a split, and how many frames are none by reason."""
+    """The choices of a split, and how many frames were left out for each reason."""
 
     usable: tuple[Choice, ...]
     left_out: dict[str, int]
 
 
 def find_choices(manifest: DatasetManifest, rows: Sequence[Row]) -> list[Choice]:
-    """All frames of some rows from which two episodes or more go on, by the scenes in the manifest; no file is read.
+    """All frames of some rows from which at least two episodes go on, by the scenes in the manifest. Reads no file.
 
     The episodes of a scene that are no branches start from one frame; a branch starts from a frame of its parent, which
     goes on itself.

@@ -42,8 +42,8 @@ def score_choices(
 ) -> list[ChoiceValues]:
     """Predicts and measures choices, in their order; arguments as those of `score_rows`.
 
-    Every prediction of a choice starts from the same row, that of its query: only the words differ, so that whoever
-    ignores them predicts one picture.
+    Every prediction of a choice starts from the same row, that of its query: only the words differ, so a predictor
+    that ignores them predicts the same picture for all.
     """
     by_row = {_row(choice): choice for choice in choices}
 

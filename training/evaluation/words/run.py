@@ -18,7 +18,7 @@ from training.evaluation.words.measure import ChoiceValues, score_choices
 from training.evaluation.words.summary import summarize_words
 
 VERSION = 1
-"""Of what is kept of a choice; another one measures anew."""
+"""Version of what is kept of a choice. When it changes, choices are measured anew."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from training.evaluation.words.measure import NONE, NONSENSE, ChoiceValues
 
 RESAMPLES = 4000
 FEWEST_SCENES = 5
-"""With fewer a bootstrap says nothing of how much scenes differ: no interval is given."""
+"""With fewer scenes a bootstrap cannot tell how much scenes differ, so no interval is given."""
 
 STILL = "still"
 
@@ -28,7 +28,7 @@ class Item:
 
     Attributes:
         scene: what the bootstrap draws.
-        value, chance: what was reached, and what whoever ignores words would reach.
+        value, chance: what was reached, and what a predictor that ignores the words would reach.
         weight: so that every choice counts the same.
         labels: what it is counted under, such as {"verb": "stack", "place": "branch"}.
     """
@@ -70,8 +70,8 @@ def _hits(pairs: Iterable[tuple[Choice, ChoiceValues]], metric: str) -> Iterator
 def hit(distances: np.ndarray, classes: Sequence[int], index: int) -> float:
     """1 if the nearest future is that of instruction `index` or looks like it; a tie gives each its share.
 
-    Whoever ignores words picks one class whatever the instruction: a right one for the instructions of that class, so
-    that the mean over classes is 1 / classes, exactly.
+    A predictor that ignores the words picks the same class for every instruction. It is right for the instructions of
+    that class alone, so its mean over the classes is exactly 1 / classes.
     """
     known = np.nan_to_num(distances, nan=np.inf)
     nearest = np.flatnonzero(known == known.min())
