@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from framepred_ros.node.memory import memory_in_use
+from framepred_ros.node.namesakes import PROCESS
 from framepred_ros.node.statistics import Drop, Summary
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ class NodeHealth:
         engine: how it runs (`FramePredictor.engine`); empty without one.
         checkpoint: what is loaded, or would be.
         horizon: seconds that predictions look ahead; None if unknown.
+        process: what tells the node's process from others.
+        namesakes: the processes of other nodes of the same name.
     """
 
     state: str
@@ -38,6 +42,8 @@ class NodeHealth:
     engine: str
     checkpoint: str
     horizon: float | None
+    process: str = ""
+    namesakes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,10 @@ class CameraHealth:
 
 
 def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
-    """Return the node's status: ERROR after a transition that failed, else OK."""
+    """Return the node's status: ERROR after a transition that failed, WARN beside a namesake, else OK."""
     level, message = DiagnosticStatus.OK, "paused" if health.paused and health.state == "active" else health.state
+    if health.namesakes:
+        level, message = DiagnosticStatus.WARN, namesakes_text(name, health.namesakes)
     if health.failure:
         level, message = DiagnosticStatus.ERROR, health.failure
     values = {
@@ -73,9 +81,18 @@ def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
         "engine": health.engine or "no model loaded",
         "checkpoint": health.checkpoint,
         "horizon (s)": _number(health.horizon, 2),
+        PROCESS: health.process,
         **memory_in_use(health.device),
     }
     return _status(level, name, message, health.device, values)
+
+
+def namesakes_text(name: str, processes: Sequence[str]) -> str:
+    """Return what is wrong when other processes run a node of the same name, and what to do."""
+    return (
+        f"another node is named {name}, too: process {', '.join(processes)}; both publish on the same topics. End one, "
+        "or give it another name with --ros-args -r __node:=NAME"
+    )
 
 
 def camera_status(name: str, device: str, health: CameraHealth) -> DiagnosticStatus:

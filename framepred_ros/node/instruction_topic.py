@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any
+
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from framepred_ros.node.topics import LATCHED, SubscriptionEventCallbacks, camera_topic
-from framepred_ros.ros.guards import guarded
+from framepred_ros.ros.guards import guarded, steady_clock
 
 LOGGED_CHARACTERS = 200
+LOOKING_PERIOD = 0.5  # seconds
 
 
 class InstructionTopic:
     """Keeps the instruction in force on `instruction` and echoes it on `~/instruction`.
+
+    What a latched publisher said before the node came reaches only a latched subscription, and of that a plain
+    publisher, `ros2 topic pub` for one, is warned as incompatible. So there is one while a latched publisher is there.
 
     Args:
         node: the node that subscribes.
@@ -28,17 +35,15 @@ class InstructionTopic:
 
     def __init__(self, node: Node, camera: str, group: CallbackGroup) -> None:
         self.text: str | None = None
-        self._node = node
-        name = camera_topic(camera, "instruction")
-        self._echo = node.create_publisher(String, "~/" + camera_topic(camera, "instruction"), LATCHED)
-        on_message = guarded(node, self._on_message)
-        # A latched publisher reaches both subscriptions (repeats are dropped), a plain `ros2 topic pub` the first only.
-        quiet = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
-        self._subscriptions = [
-            node.create_subscription(String, name, on_message, QoSProfile(depth=1), callback_group=group),
-            node.create_subscription(String, name, on_message, LATCHED, callback_group=group, event_callbacks=quiet),
-        ]
-        self.topic = self._subscriptions[0].topic_name
+        self._node, self._group = node, group
+        self._name = camera_topic(camera, "instruction")
+        self._echo = node.create_publisher(String, f"~/{self._name}", LATCHED)
+        self._seen: deque[int] = deque(maxlen=16)  # source stamps of messages, nanoseconds
+        self._plain = self._subscribe(QoSProfile(depth=1))
+        self._latched: Any = None
+        self.topic = self._plain.topic_name
+        look = guarded(node, self._look_for_latched)
+        self._timer = node.create_timer(LOOKING_PERIOD, look, group, clock=steady_clock())
 
     def accept(self, text: str) -> None:
         """Put an instruction into force and echo it; a repeat changes nothing."""
@@ -51,11 +56,34 @@ class InstructionTopic:
         line = f"Instruction: '{shown}'" if text else f"Empty instruction on {self.topic}: predicting pauses"
         self._node.get_logger().info(line, throttle_duration_sec=0.1)  # a storm of instructions is no storm of lines
 
-    def _on_message(self, message: String) -> None:
-        self.accept(message.data)
-
     def close(self) -> None:
         """Stop listening and take the echo back."""
-        for subscription in self._subscriptions:
+        self._node.destroy_timer(self._timer)
+        for subscription in filter(None, (self._plain, self._latched)):
             self._node.destroy_subscription(subscription)
         self._node.destroy_publisher(self._echo)
+
+    def _subscribe(self, qos: QoSProfile, **options: Any) -> Any:
+        on_message = guarded(self._node, self._on_message)
+        return self._node.create_subscription(
+            String, self._name, on_message, qos, callback_group=self._group, **options
+        )
+
+    def _look_for_latched(self) -> None:
+        """Have a latched subscription if, and only if, there is a publisher for it."""
+        publishers = self._node.get_publishers_info_by_topic(self._name)  # which applies the remap rules
+        wanted = any(each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in publishers)
+        if wanted and self._latched is None:
+            quiet = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)  # a plain publisher beside it
+            self._latched = self._subscribe(LATCHED, event_callbacks=quiet)
+        elif not wanted and self._latched is not None:
+            self._node.destroy_subscription(self._latched)
+            self._latched = None
+
+    def _on_message(self, message: String, info: dict[str, Any]) -> None:
+        """Accept a message once: what was latched comes again, perhaps after something newer."""
+        sent = info["source_timestamp"]
+        if sent and sent in self._seen:
+            return
+        self._seen.append(sent)
+        self.accept(message.data)

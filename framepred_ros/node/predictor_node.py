@@ -17,6 +17,7 @@ from rclpy.node import Node
 from framepred_ros.node.camera_channel import RememberedCamera, Shared
 from framepred_ros.node.diagnostics import NodeHealth, camera_status, node_status
 from framepred_ros.node.instruction_topic import InstructionTopic
+from framepred_ros.node.namesakes import Namesakes, this_process
 from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.parameters import PREDICTOR_PARAMETERS
 from framepred_ros.node.pipeline import PredictionPipeline
@@ -54,7 +55,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
         if self._value("instruction").strip():
             self._instruction.accept(self._value("instruction"))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+        timer = self._create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+        self._namesakes = Namesakes(self, timer.callback_group)
         if self._value("autostart"):
             self._autostart_timer = self._create_timer(0.0, self._autostart)
 
@@ -183,6 +185,8 @@ class PredictorNode(LifecycleNodeMixin, Node):
             engine="" if predictor is None else predictor.engine,
             checkpoint=self._value("checkpoint") or "the shipped one",
             horizon=None if predictor is None else pipeline.horizon,
+            process=this_process(),
+            namesakes=self._namesakes.look(),
         )
         message = DiagnosticArray(status=[node_status(name, health)])
         message.header.stamp = self.get_clock().now().to_msg()

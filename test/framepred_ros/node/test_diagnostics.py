@@ -1,10 +1,11 @@
 """What the node says about itself on /diagnostics."""
 
+import os
 from dataclasses import replace
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from ros_testing import INSTRUCTION, Camera, make_header, make_picture, predictor_node_here
+from ros_testing import INSTRUCTION, Camera, make_header, make_picture, node_process, predictor_node_here
 from std_srvs.srv import SetBool
 
 from framepred_ros.node.camera_monitor import MonitorHealth
@@ -64,7 +65,7 @@ def test_a_camera_reports_its_figures():
         ({}, OK, "active"),
         ({"state": "inactive"}, OK, "inactive"),
         ({"paused": True}, OK, "paused"),
-        ({"state": "unconfigured", "failure": "no such checkpoint"}, ERROR, "no such checkpoint"),
+        ({"namesakes": ["7 on arm"], "failure": "no such checkpoint"}, ERROR, "no such checkpoint"),
     ],
 )
 def test_the_nodes_level(changes, level, message):
@@ -108,6 +109,27 @@ def test_the_live_node_reports_once_a_second_in_every_state(tester, tiny_checkpo
         stamps = [each.header.stamp.sec + each.header.stamp.nanosec / 1e9 for each in arrays]
         assert len(stamps) > 4 and stamps == sorted(stamps)
         assert 0.5 < (stamps[-1] - stamps[0]) / (len(stamps) - 1) < 2
+
+
+@pytest.mark.ros
+def test_two_nodes_of_one_name_are_told_of_each_other(tester):
+    arrays = tester.record(DiagnosticArray, "/diagnostics")
+
+    def last(process):
+        """The latest status that a process of that number published."""
+        statuses = [each.status[0] for each in arrays if each.status[0].name == "/predictor"]
+        own = [each for each in statuses if f"{process} on " in {p.key: p.value for p in each.values}["process"]]
+        return own[-1] if own else None
+
+    with predictor_node_here(autostart=False) as here, node_process("predictor_node", autostart="false") as other:
+        pids = os.getpid(), other.process.pid
+        for one, another in (pids, pids[::-1]):
+            warned = lambda one=one: last(one) and last(one).level == WARN  # noqa: E731
+            tester.wait_until(warned, f"{one} is told of {another}")
+            assert f"another node is named /predictor, too: process {another} on " in last(one).message
+        other.end()
+        tester.wait_until(lambda: last(pids[0]).level == OK, "the other is gone")
+        assert here._namesakes.look() == []
 
 
 @pytest.mark.ros

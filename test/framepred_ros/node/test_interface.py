@@ -7,7 +7,8 @@ import pytest
 import yaml
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from ros_testing import INSTRUCTION, predictor_node_here
+from ros_testing import INSTRUCTION, LATCHED, predictor_node_here
+from std_msgs.msg import String
 
 from framepred_ros.node.camera_monitor import SCORE_FIELDS
 from framepred_ros.node.parameters import PREDICTOR_PARAMETERS
@@ -74,8 +75,10 @@ def activate(node):
 
 @pytest.mark.ros
 def test_topics_services_and_parameters_are_those_of_the_running_node(make_node, tester):
+    latched = tester.create_publisher(String, "instruction", LATCHED)
     with make_node() as node:
         activate(node)
+        tester.wait_until(lambda: latched.get_subscription_count() == 2, "the node hears what was latched")
         compressed = "image/compressed"
         subscribed = [row for row in documented("Topics it subscribes to") if compressed not in row[0]]
         assert declared(node.subscriptions) == subscribed
@@ -104,9 +107,12 @@ def described_range(descriptor):
 
 
 @pytest.mark.ros
-def test_with_named_cameras_the_topics_get_their_names(make_node):
+def test_with_named_cameras_the_topics_get_their_names(make_node, tester):
+    latched = [tester.create_publisher(String, topic, LATCHED) for topic in ("instruction", "left/instruction")]
     with make_node(cameras=["left"], image_transport="compressed") as node:
         activate(node)
+        heard = lambda: all(each.get_subscription_count() == 2 for each in latched)  # noqa: E731
+        tester.wait_until(heard, "the node hears what was latched")
         everyones = [row for row in documented("Topics it subscribes to") if row[0] == "/instruction"]
         cameras = [row for row in documented("Topics it subscribes to", "left") if row[0] != "/left/image"]
         assert declared(node.subscriptions) == sorted(everyones + cameras)
