@@ -60,8 +60,10 @@ ARROWS = {
     "training.full": ("framepred_ros.prediction", "training.trainer"),
     "training.distillation": (*RUNTIME, "training.trainer", "training.full"),
     "training.runs": (
-        "framepred_ros",
+        *RUNTIME,
         "training.dataset",
+        "training.evaluation.predictors",
+        "training.evaluation.scoring",
         "training.trainer",
         "training.small",
         "training.full",
