@@ -20,8 +20,14 @@ from framepred_ros.prediction.predictor import FramePredictor
 from training.dataset.index import DatasetManifest, Row
 from training.dataset.stored_pairs import read_frame
 from training.evaluation.grid import write_grid
-from training.evaluation.predictors.checkpoint import CheckpointPredictor
-from training.evaluation.scoring.measure import MeasureOptions, checkpoint_subjects, merge, predict_row, score_rows
+from training.evaluation.scoring.measure import (
+    REFERENCES,
+    MeasureOptions,
+    checkpoint_subjects,
+    merge,
+    predict_row,
+    score_rows,
+)
 from training.evaluation.scoring.scores import PairScore, Values, summarize
 from training.trainer.learner import Learner
 from training.trainer.model_card import format_summary, model_card
@@ -96,12 +102,10 @@ class Validation:
         """Scores of the checkpoint; those of copying and of the autoencoder's ceiling never change in a run."""
         options, values = MeasureOptions(batch_size=BATCH_SIZE), {}
         for name, subject in checkpoint_subjects(predictor, options).items():
-            if isinstance(subject, CheckpointPredictor):
-                values[name] = score_rows(subject, self.rows, options)
-                continue
-            if name not in self._references:
-                self._references[name] = score_rows(subject, self.rows, options)
-            values[name] = self._references[name]
+            known = self._references.get(name)
+            values[name] = score_rows(subject, self.rows, options) if known is None else known
+            if name in REFERENCES:
+                self._references[name] = values[name]
         return merge(self.rows, values)
 
     def _info(self) -> CheckpointInfo:

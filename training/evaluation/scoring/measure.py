@@ -22,6 +22,7 @@ from training.evaluation.scoring.journal import Journal, row_key
 from training.evaluation.scoring.scores import PairScore, Values, score_picture
 
 WITH_PAST = "prediction_with_past"
+REFERENCES = ("copy", "reconstruction")  # what does not follow from a checkpoint's training
 """Name of a checkpoint's predictions from the current frame and those before it, beside "prediction" from one alone."""
 _LATENCY_CALLS = 10
 
