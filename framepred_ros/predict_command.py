@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from framepred_ros.encoded_pictures import PictureError, read_picture
 from framepred_ros.files import write_bytes
 from framepred_ros.pictures import check_video, compose_row, save_video, span_text
 
@@ -142,10 +143,10 @@ def read_image(path: Path) -> np.ndarray:
     """Reads a picture file as uint8 RGB (H, W, 3). Raises ValueError or FileNotFoundError naming the file."""
     if not path.is_file():
         raise FileNotFoundError(f"no such picture: {path}")
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    if image is None:
-        raise ValueError(f"{path} is not a picture that OpenCV can read")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    try:
+        return cv2.cvtColor(read_picture(path), cv2.COLOR_BGR2RGB)
+    except PictureError as error:
+        raise ValueError(f"{path} is not a picture that can be read: {error}") from error
 
 
 def check_output(path: Path) -> None:

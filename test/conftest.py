@@ -36,6 +36,21 @@ def tiny_checkpoint(tmp_path_factory):
     return make_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
 
 
+@pytest.fixture(scope="session")
+def large_picture():
+    """A PNG of 40 kB whose header and data say 12000x12000 pixels: 144 MB once decoded."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 12000, 12000, 8, 0, 0, 0, 0)
+    packer = zlib.compressobj(9)
+    rows = b"".join([*(packer.compress(bytes(12001 * 500)) for _ in range(24)), packer.flush()])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
 @pytest.fixture(scope="module")
 def tester():
     """A node of the test process that publishes, records, calls services and waits for conditions."""

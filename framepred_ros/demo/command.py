@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from framepred_ros.ros.local_network import free_domain_id, local_environment
+from framepred_ros.ros.local_network import drop_deprecated_profile_name, free_domain_id, local_environment
 
 
 class DemoError(Exception):
@@ -21,6 +21,7 @@ def run_command(run: Callable[[], None]) -> int:
     made; child processes inherit it.
     """
     os.environ.update(local_environment(int(os.environ.get("ROS_DOMAIN_ID") or free_domain_id())))
+    drop_deprecated_profile_name()
     # SIGTERM ends the children as Ctrl-C does; and Ctrl-C does so even where a shell started this with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

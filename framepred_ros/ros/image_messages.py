@@ -1,7 +1,7 @@
 """sensor_msgs/Image and CompressedImage to RGB arrays, and back.
 
-A guard of our own checks what the libraries do not (`step`, padded rows, short data, sizes) and hands a tight,
-native-endian copy of the message to cv_bridge where a working one is installed, and to rosbags-image elsewhere.
+A guard of our own checks what the libraries do not (`step`, padded rows, short data, sizes; `format`, sizes before
+decoding) and hands tight rows of 8 bits to cv_bridge where a working one is installed, and to rosbags-image elsewhere.
 """
 
 from __future__ import annotations
@@ -15,65 +15,52 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from framepred_ros.encoded_pictures import PictureError, decode_stored
+from framepred_ros.ros.compressed_formats import stored_encoding
+from framepred_ros.ros.pixel_layouts import SEMI_PLANAR_YUV, ImageMessageError, eight_bits, tight_rows
+
 if TYPE_CHECKING:  # only what builds messages needs ROS: bags are also read where there is none
     from sensor_msgs.msg import CompressedImage, Image
     from std_msgs.msg import Header
-
-# Bytes per pixel of the colour encodings of sensor_msgs/image_encodings.hpp that can become RGB.
-BYTES_PER_PIXEL = {
-    **dict.fromkeys(("mono8", "8UC1"), 1),
-    **dict.fromkeys(("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"), 1),
-    **dict.fromkeys(("yuv422", "uyvy", "yuv422_yuy2", "yuyv", "mono16"), 2),
-    **dict.fromkeys(("bayer_rggb16", "bayer_bggr16", "bayer_gbrg16", "bayer_grbg16"), 2),
-    **dict.fromkeys(("rgb8", "bgr8"), 3),
-    **dict.fromkeys(("rgba8", "bgra8"), 4),
-    **dict.fromkeys(("rgb16", "bgr16"), 6),
-    **dict.fromkeys(("rgba16", "bgra16"), 8),
-}
-PACKED_YUV = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")
-ALIASES = {"8UC1": "mono8", "uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
-
-
-class ImageMessageError(ValueError):
-    """An image message that cannot be used; the text says which field is wrong and what would be right."""
 
 
 def rgb_from_image(message: Image) -> np.ndarray:
     """Return the picture in a sensor_msgs/Image as RGB uint8 (height, width, 3).
 
-    16-bit encodings are scaled to 8 bits, alpha is dropped, Bayer and packed YUV 4:2:2 are converted. The result may
-    be a view of `message.data`.
+    16-bit encodings are scaled to 8 bits, alpha is dropped, Bayer and YUV (packed 4:2:2, NV12, NV21) are converted. The
+    result may be a view of `message.data`.
 
     Raises:
         ImageMessageError: unknown encoding, empty picture, or a size, step and data length that contradict each other.
     """
-    rows = _tight_rows(message)
-    encoding = ALIASES.get(message.encoding, message.encoding)
-    if encoding.endswith("16") and bool(message.is_bigendian) != (sys.byteorder == "big"):
-        rows = rows.view(np.uint16).byteswap().view(np.uint8)
-    tight = SimpleNamespace(
-        header=message.header,
-        height=int(message.height),
-        width=int(message.width),
-        encoding=encoding,
-        is_bigendian=sys.byteorder == "big",
-        step=rows.shape[1],
-        data=rows.reshape(-1),
-    )
-    return np.ascontiguousarray(converter()(tight))
+    return _rgb(*tight_rows(message), int(message.width))
 
 
-def rgb_from_compressed_image(message: CompressedImage) -> np.ndarray:
+def rgb_from_compressed_image(
+    message: CompressedImage, decode: Callable[[bytes], np.ndarray] = decode_stored
+) -> np.ndarray:
     """Return the picture in a sensor_msgs/CompressedImage (JPEG, PNG) as RGB uint8 (height, width, 3).
 
+    As image_transport's subscriber would hand it on, converted as a raw image is: what `format` says about the camera's
+    encoding counts, and what EXIF says about an orientation does not.
+
+    Args:
+        decode: another decoder, with the interface of `decode_stored`.
+
     Raises:
-        ImageMessageError: the data is not a picture that OpenCV can decode.
+        ImageMessageError: the data is no picture, one too large to be decoded, or no colour picture.
     """
-    data = np.frombuffer(message.data, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None:
-        raise ImageMessageError(f"{data.size} bytes with format '{message.format}' are no JPEG or PNG picture")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    data = bytes(message.data)
+    try:
+        picture = decode(data)
+    except PictureError as error:
+        raise ImageMessageError(f"{error}: {len(data)} bytes with format '{message.format}'") from error
+    height, width = picture.shape[:2]
+    encoding = stored_encoding(message.format, picture[0, 0].size, 8 * picture.itemsize)
+    rows = np.ascontiguousarray(picture).view(np.uint8).reshape(height, -1)
+    if encoding.endswith("16"):
+        rows, encoding = eight_bits(rows), encoding[:-2] + "8"
+    return _rgb(rows, encoding, width)
 
 
 def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
@@ -109,29 +96,19 @@ def compressed_image_from_rgb(rgb: np.ndarray, header: Header, quality: int) -> 
     return message
 
 
-def _tight_rows(message: Image) -> np.ndarray:
-    """Check a message and return its rows as uint8 (height, width * bytes per pixel), contiguous."""
-    height, width, step = int(message.height), int(message.width), int(message.step)
-    encoding = message.encoding
-    if encoding not in BYTES_PER_PIXEL:
-        raise ImageMessageError(
-            f"encoding '{encoding}' is not a colour encoding that can be used; "
-            "have the camera driver publish one such as rgb8, bgr8 or mono8"
-        )
-    if height == 0 or width == 0:
-        raise ImageMessageError(f"the picture is empty: {width}x{height} pixels")
-    if encoding in PACKED_YUV and width % 2:
-        raise ImageMessageError(f"encoding '{encoding}' stores pixels in pairs, but the width is {width}")
-    row_bytes = width * BYTES_PER_PIXEL[encoding]
-    if step < row_bytes:
-        raise ImageMessageError(f"step is {step}, but a row of {width} {encoding} pixels takes {row_bytes} bytes")
-    data = np.frombuffer(message.data, np.uint8)
-    # Some drivers leave the padding of the last row out, so only its pixels have to be there.
-    if data.size < (height - 1) * step + row_bytes or data.size > height * step:
-        raise ImageMessageError(f"data has {data.size} bytes, but height {height} x step {step} is {height * step}")
-    if step == row_bytes:
-        return data.reshape(height, step)
-    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(data, (height, row_bytes), (step, 1), writeable=False))
+def _rgb(rows: np.ndarray, encoding: str, width: int) -> np.ndarray:
+    """Return pixels in the layout that `tight_rows` gives as RGB uint8 (height, width, 3)."""
+    if encoding in SEMI_PLANAR_YUV:  # of which both libraries take the brightness alone
+        return cv2.cvtColor(rows, SEMI_PLANAR_YUV[encoding])
+    tight = SimpleNamespace(
+        height=rows.shape[0],
+        width=width,
+        encoding=encoding,
+        is_bigendian=sys.byteorder == "big",
+        step=rows.shape[1],
+        data=rows.reshape(-1),
+    )
+    return np.ascontiguousarray(converter()(tight))
 
 
 @cache

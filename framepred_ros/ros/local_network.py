@@ -7,9 +7,9 @@ import socket
 import sys
 from pathlib import Path
 
-# As Fast DDS 3 calls it (Kilted and newer) and as Fast DDS 2 does (Humble, Jazzy). Each reads its own name only; Kilted
-# says in the log that it knows the other one, too.
+# As Fast DDS 3 calls it (Kilted and newer) and as Fast DDS 2 does (Humble, Jazzy), which reads that name only.
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+RMW = "rmw_fastrtps_shared_cpp"  # depends on fastdds if that is version 3, on fastrtps if it is version 2
 # Fast DDS derives its ports from the domain; above 101 they fall into Linux's range of ephemeral ports.
 LAST_DOMAIN_ID = 101
 
@@ -41,6 +41,19 @@ def profile_variables() -> dict[str, str]:
     given = {name: os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)}
     profile = next(iter(given.values()), None) or str(profile_path())
     return dict.fromkeys(PROFILE_VARIABLES, profile) | given
+
+
+def drop_deprecated_profile_name() -> None:
+    """Where Fast DDS 3 is installed, keep the new name alone: rmw_fastrtps warns of the other one in every process.
+
+    For this process and its children, before ROS starts, and if both names say the same.
+    """
+    new, old = PROFILE_VARIABLES
+    places = [*os.environ.get("AMENT_PREFIX_PATH", "").split(":"), sys.prefix]
+    files = [Path(place, "share/ament_index/resource_index/package_run_dependencies", RMW) for place in places]
+    dependencies = next((file.read_text().split(";") for file in files if file.is_file()), [])
+    if "fastdds" in dependencies and os.environ.get(new) and os.environ.get(new) == os.environ.get(old):
+        del os.environ[old]
 
 
 def local_environment(domain_id: int) -> dict[str, str]:

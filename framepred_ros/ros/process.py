@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.utilities import get_default_context
 from rclpy.waitable import Waitable
 
+from framepred_ros.ros.local_network import drop_deprecated_profile_name
 from framepred_ros.ros.signals import note_signals
 
 # What rcl says of an argument that it cannot read, and what to write instead.
@@ -35,6 +36,7 @@ def ros_process(args: list[str] | None) -> Iterator[None]:
     A ROS argument that cannot be read ends the process with one line that names it.
     """
     received = note_signals()
+    drop_deprecated_profile_name()
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # rclpy raises several, and nothing else is in common

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from framepred_ros.encoded_pictures import PictureError, read_picture
 from training.dataset.index import DatasetError, DatasetManifest, Row
 from training.dataset.pairs import future_frame
 from training.dataset.stored_frames import frame_name
@@ -70,10 +71,10 @@ def read_frame(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
 
     Raises DatasetError if the file is missing or no picture.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f"{path}: missing, or not a readable picture")
-    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    try:
+        image = cv2.cvtColor(read_picture(path), cv2.COLOR_BGR2RGB)
+    except (PictureError, OSError) as error:
+        raise DatasetError(f"{path}: missing, or not a readable picture: {error}") from error
     if size is not None and size != (image.shape[1], image.shape[0]):
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return image

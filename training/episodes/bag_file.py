@@ -12,10 +12,10 @@ from rosbags.rosbag2 import Reader
 
 from framepred_ros.replay import bag_reader
 from framepred_ros.replay.bag_reader import COMPRESSED_IMAGE, BagError, read_messages
-from framepred_ros.ros.image_messages import rgb_from_image
+from framepred_ros.ros.image_messages import rgb_from_compressed_image, rgb_from_image
 from training.episodes.episode import EpisodeError
 from training.episodes.files import reading
-from training.episodes.pictures import decode_picture
+from training.episodes.pictures import decode_whole
 from training.episodes.resampling import NANOSECONDS
 
 
@@ -70,7 +70,7 @@ def decode_image(path: Path, kind: str, raw: bytes) -> np.ndarray:
     """The picture in a message as RGB uint8 (H, W, 3). Raises EpisodeError."""
     message = decode_message(path, kind, raw)
     with reading(path, f"unusable {kind}"):
-        return decode_picture(message.data.tobytes()) if kind == COMPRESSED_IMAGE else rgb_from_image(message)
+        return rgb_from_compressed_image(message, decode_whole) if kind == COMPRESSED_IMAGE else rgb_from_image(message)
 
 
 @contextmanager

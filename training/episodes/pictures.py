@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
 
-# 8K video has 33 million pixels; more is a forged header that asks for gigabytes.
-MAX_PIXELS = 2**26
+from framepred_ros.encoded_pictures import CAMERA_FORMATS, MAX_PIXELS, PictureError, check_picture_size
 
-
-class PictureError(ValueError):
-    """The bytes are not a picture that can be read; the message says why."""
+__all__ = ["MAX_PIXELS", "PictureError", "decode_picture", "decode_whole", "decode_with_comment"]
 
 
 def decode_picture(data: bytes) -> np.ndarray:
@@ -27,14 +26,25 @@ def decode_picture(data: bytes) -> np.ndarray:
 
 def decode_with_comment(data: bytes) -> tuple[np.ndarray, bytes | None]:
     """The same, and the comment that a JPEG file bears (its COM segment), None where there is none."""
+    with _opened(data) as picture:
+        return np.array(picture.convert("RGB")), picture.info.get("comment")
+
+
+def decode_whole(data: bytes) -> np.ndarray:
+    """The picture as it is stored, as `framepred_ros.encoded_pictures.decode_stored` gives it, but strictly."""
+    with _opened(data) as picture:
+        if picture.mode == "L" or picture.mode.startswith("I"):  # grey of 8 bits, or of 16
+            return np.array(picture).astype(np.uint8 if picture.mode == "L" else np.uint16)
+        return np.array(picture.convert("RGB"))[..., ::-1]
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    check_picture_size(data)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # our own limit is below the one that Pillow warns of
-            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise PictureError(f"a picture of {picture.width}x{picture.height} pixels is too large")
-                return np.array(picture.convert("RGB")), picture.info.get("comment")
-    except PictureError:
-        raise
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=CAMERA_FORMATS) as picture:
+                yield picture
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ...
         raise PictureError("no JPEG or PNG picture, or a damaged one") from error

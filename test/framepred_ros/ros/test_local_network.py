@@ -1,5 +1,6 @@
 """Camera frames from another process, with the transport profile, and the variables that carry it."""
 
+import os
 import sys
 
 import pytest
@@ -7,7 +8,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_testing import Process
 from sensor_msgs.msg import Image
 
-from framepred_ros.ros.local_network import PROFILE_VARIABLES, local_environment, profile_path, profile_variables
+from framepred_ros.ros.local_network import (
+    PROFILE_VARIABLES,
+    drop_deprecated_profile_name,
+    local_environment,
+    profile_path,
+    profile_variables,
+)
 
 FRAMES = 30
 # A camera of 640x480 at 30 Hz, best effort. It goes on until it is ended.
@@ -58,3 +65,20 @@ def test_a_profile_of_the_users_stays_in_force(monkeypatch, name):
     monkeypatch.setenv(PROFILE_VARIABLES[0], "/new.xml")
     monkeypatch.setenv(PROFILE_VARIABLES[1], "/old.xml")
     assert profile_variables() == dict(zip(PROFILE_VARIABLES, ("/new.xml", "/old.xml"), strict=True))
+
+
+@pytest.mark.parametrize("package, kept", [("fastdds", PROFILE_VARIABLES[:1]), ("fastrtps", PROFILE_VARIABLES)])
+def test_the_deprecated_name_is_dropped_where_the_new_one_is_read(monkeypatch, tmp_path, package, kept):
+    index = tmp_path / "share/ament_index/resource_index/package_run_dependencies"
+    index.mkdir(parents=True)
+    (index / "rmw_fastrtps_shared_cpp").write_text(f"fastcdr;{package};rmw")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    for name in PROFILE_VARIABLES:
+        monkeypatch.setenv(name, "/profile.xml")
+    drop_deprecated_profile_name()
+    assert {name for name in PROFILE_VARIABLES if name in os.environ} == set(kept)
+    for name, value in zip(PROFILE_VARIABLES, ("/new.xml", "/old.xml"), strict=True):
+        monkeypatch.setenv(name, value)
+    drop_deprecated_profile_name()
+    assert os.environ[PROFILE_VARIABLES[1]] == "/old.xml", "they are the user's"

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from framepred_ros.encoded_pictures import PictureError, read_picture
 from framepred_ros.files import write_bytes
 from training.dataset.index import Row
 from training.evaluation.predictors.base import Pair, Prediction, Predictor, read_pair
@@ -78,11 +79,12 @@ class ImageApi(Predictor):
         if not path.is_file():
             self.cache.mkdir(parents=True, exist_ok=True)
             write_bytes(path, self._ask(frame, prompt))
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        if picture is None:
+        try:
+            return cv2.cvtColor(read_picture(path), cv2.COLOR_BGR2RGB)
+        except PictureError as error:
             path.unlink()
-            raise ValueError(f"{self.model} answered with something that is no picture, for the prompt {prompt!r}")
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+            problem = f"answered with something that is no picture, for the prompt {prompt!r}: {error}"
+            raise ValueError(f"{self.model} {problem}") from error
 
     def _request(self, pair: Pair) -> tuple[bytes, str]:
         square = cv2.imencode(".png", cv2.cvtColor(_letterbox(pair.current), cv2.COLOR_RGB2BGR))[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from framepred_ros.encoded_pictures import PictureError, read_picture
 from training.dataset.index import Row
 from training.dataset.stored_pairs import read_frame
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
@@ -45,9 +46,10 @@ class PicturesFolder(Predictor):
         path = self._path(row)
         if path is None:
             return f"{row.task}/episode{row.episode}_frame{row.frame}.png is missing"
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if picture is None:
-            return f"{path.relative_to(self.folder)} is no readable picture"
+        try:
+            picture = read_picture(path, cv2.IMREAD_UNCHANGED)
+        except (PictureError, OSError) as error:
+            return f"{path.relative_to(self.folder)} is no readable picture: {error}"
         if picture.dtype != np.uint8:
             return f"{path.relative_to(self.folder)} has {picture.dtype} pixels, not 8 bits"
         width, height = size or read_frame(row.edited_image).shape[1::-1]

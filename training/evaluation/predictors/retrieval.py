@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from framepred_ros.encoded_pictures import PictureError, read_picture
 from training.dataset.index import DatasetError, Row
 from training.dataset.stored_pairs import read_frame
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
@@ -60,10 +61,10 @@ class Retrieval(Predictor):
 
 def _read_reduced(row: Row) -> np.ndarray:
     """A row's current frame at a quarter of its size, which a JPEG decoder gives several times faster."""
-    picture = cv2.imread(str(row.input_image), cv2.IMREAD_REDUCED_COLOR_4)
-    if picture is None:
-        raise DatasetError(f"{row.input_image}: missing, or not a readable picture")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    try:
+        return cv2.cvtColor(read_picture(row.input_image, cv2.IMREAD_REDUCED_COLOR_4), cv2.COLOR_BGR2RGB)
+    except (PictureError, OSError) as error:
+        raise DatasetError(f"{row.input_image}: missing, or not a readable picture: {error}") from error
 
 
 def _words(text: str) -> set[str]:
