@@ -11,7 +11,7 @@ from framepred_ros.encoded_pictures import MAX_PIXELS, PictureError, check_pictu
 from framepred_ros.predict_command import read_image
 from training.dataset.index import DatasetError
 from training.episodes.pictures import decode_picture, decode_whole
-from training.evaluation.pair_data import read_frame
+from training.dataset.stored_pairs import read_frame
 
 DECODERS = {
     "camera": decode_stored,
