@@ -63,8 +63,8 @@ class Noise:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Text and image conditions, with those of some samples left out (arXiv 2211.09800, section 3.2.1).
 
-        For each sample there is a number r in [0, 1). The text is left out if r < 2 p, the image if p <= r < 3 p. So the
-        text alone, both, or the image alone are left out, with probability p each.
+        For each sample there is a number r in [0, 1). The text is left out if r < 2 p, the image if p <= r < 3 p. So
+        the text alone, both, or the image alone are left out, with probability p each.
 
         Args:
             text: embeddings (N, L, D) or tokens (N, L).
