@@ -119,6 +119,13 @@ def _save_mp4(path: Path, pictures: Iterable[Image.Image], period: float) -> int
     return count
 
 
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Writes a picture, in a new folder if need be. Raises ValueError for an ending that stands for no format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, path.suffix) as temporary:
+        picture.save(temporary)
+
+
 def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:
     """Writes a matplotlib figure as PNG."""
     with replacing(path) as temporary:

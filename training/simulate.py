@@ -24,7 +24,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "--episodes",
         type=int,
         default=100,
-        help=f"successful episodes per task (paper: 100); {TABLE_SCENES}: scenes, each with 4 to 9 episodes",
+        help=f"successful episodes per task (paper: 100); {TABLE_SCENES}: scenes, each with 3 to 9 episodes",
     )
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from framepred_ros.files import replacing
+from framepred_ros.pictures import save_picture
 from training.episodes.robotwin1 import DEFAULT_CAMERA, PickledFrames
 from training.simulation.episode_writer import task_folder
 from training.simulation.table import TASK_NAME
@@ -89,11 +89,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         folder = task_folder(arguments.episodes, TASK_NAME)
         sheet = contact_sheet(folder, arguments.scenes, not arguments.no_branches, arguments.ahead)
+        save_picture(arguments.out, sheet)
     except FileNotFoundError as error:
         print(f"contact_sheet: {error.filename} is not there; let training.simulate finish first", file=sys.stderr)
         return 1
-    with replacing(arguments.out, arguments.out.suffix) as temporary:
-        sheet.save(temporary)
+    except ValueError as error:
+        print(f"contact_sheet: --out {arguments.out}: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from framepred_ros.files import replacing
-from framepred_ros.pictures import compose_row, resize_frame, stack_rows
+from framepred_ros.pictures import compose_row, resize_frame, save_picture, stack_rows
 from training.simulation.scene_writer import Film, scene_appearance
 from training.simulation.stage.appearance import LOOKS
 from training.simulation.stage.kinematics import UnreachableError
@@ -58,12 +57,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     try:
-        sheet = look_sheet(arguments.first_seed, arguments.scenes)
-    except RenderingError as error:
+        save_picture(arguments.out, look_sheet(arguments.first_seed, arguments.scenes))
+    except (RenderingError, ValueError) as error:
         print(f"look_sheet: {error}", file=sys.stderr)
         return 1
-    with replacing(arguments.out, arguments.out.suffix) as temporary:
-        sheet.save(temporary)
     return 0
 
 

@@ -25,6 +25,15 @@ def test_unfinished_episodes_are_an_error_that_says_so(tmp_path, capsys):
     assert not (tmp_path / "sheet.png").exists()
 
 
+def test_an_ending_that_is_no_picture_is_refused(tmp_path, capsys):
+    root = write_scenes(tmp_path, 1)
+    (root / f"{TASK}_D435_pkl").rename(root / "table_scenes_D435_pkl")
+    assert contact_sheet.main([str(root), "--ahead", "8", "--out", str(tmp_path / "new" / "sheet.nothing")]) == 1
+    assert "sheet.nothing: unknown file extension" in capsys.readouterr().err
+    assert contact_sheet.main([str(root), "--ahead", "8", "--out", str(tmp_path / "new" / "sheet.jpg")]) == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["sheet.jpg"]
+
+
 def test_every_look_of_a_scene_in_a_row(opengl, tmp_path):
     assert look_sheet.main(["--scenes", "1", "--first-seed", "4", "--out", str(tmp_path / "looks.png")]) == 0
     sheet = np.asarray(Image.open(tmp_path / "looks.png"))
