@@ -31,7 +31,7 @@ from training.episodes import Episode
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How the work is done, which changes nothing in the rows.
+    """How the work is done. None of this changes the rows.
 
     Attributes:
         skip_bad: leave unreadable episodes out instead of stopping; not those that the existing dataset has.

@@ -26,7 +26,7 @@ from training.episodes.scene import Scene, parse_scene
 FORMAT_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 METADATA_NAME = "metadata.jsonl"
-# What `DatasetManifest.digest` goes by, named one by one: fields that later versions add do not change it.
+# What `DatasetManifest.digest` is made of, named one by one: fields that later versions add do not change it.
 _DIGESTED_OPTIONS = (
     *("horizon", "stride", "tail", "max_pairs", "split_by", "test_fraction", "balance_tasks", "max_train_samples"),
     *("instructions_per_pair", "seed", "jpeg_quality"),

@@ -79,7 +79,7 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
 
 
 def store_episode(job: StoreJob) -> StoredEpisode:
-    """Sees to it that the job's frames are stored.
+    """Stores the job's frames, unless they are stored already.
 
     The job's folder appears only when all frames are in it, and bears a record of what they were made from.
 
@@ -124,7 +124,7 @@ def _convert(job: StoreJob) -> StoredEpisode:
             try:
                 size = _write_frames(job, partial)
             finally:
-                checksum = hashing.result()  # if it fails too, its error is the one that is told, whichever came first
+                checksum = hashing.result()  # if it fails too, its error is reported, whichever came first
         (partial / _RECORD).write_text(json.dumps({"made_from": _made_from(job, checksum), "size": size}))
     return _stored(job, size, checksum, "converted")
 

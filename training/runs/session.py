@@ -65,7 +65,7 @@ def run(recipe: Recipe, dataset: Path, output: Path, resume: bool, device: str =
     Raises:
         FileExistsError: `output` holds a run's state and `resume` is false.
         DatasetError, ValueError: the dataset, the recipe or the weights cannot be used; the message says why.
-        DivergedError: the loss is no number any more.
+        DivergedError: the loss is no longer a finite number.
     """
     if not resume and not dry_run and saved_states(output):
         raise FileExistsError(f"{output} holds an unfinished or finished run; use --resume auto, or another --output")

@@ -1,4 +1,4 @@
-"""What a training run tells: JSON lines, TensorBoard, the progress bar's numbers, a picture of the loss."""
+"""What a training run reports: JSON lines, TensorBoard, the progress bar's numbers, a picture of the loss."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WINDOW = 50  # steps of the running average, as in the paper's figures 2 and 3
 
 
 class DivergedError(ArithmeticError):
-    """The loss is no number any more; the message says since when, and what to do."""
+    """The loss is no longer a finite number; the message says since when, and what to do."""
 
 
 class RunLog:
     """Collects what the steps report, one line a step, and reads it from the device only when it is written.
 
-    A resumed run first drops the lines after the step it resumes from, so that the log never tells a step twice.
+    A resumed run first drops the lines after the step it resumes from, so that no step is in the log twice.
 
     Args:
         write: whether this process writes; every process checks.
