@@ -96,7 +96,7 @@ def measure_live(seconds: float, checkpoint: str, engine: str) -> Live:
 
 
 class Client(Node):
-    """The camera and the subscriber of predictions in one process; who asks has one of its own, so as not to wait."""
+    """The camera and the subscriber of predictions in one process. Questions come from another, which never waits."""
 
     def __init__(self, episode: ShippedEpisode) -> None:
         super().__init__("benchmark")

@@ -118,7 +118,7 @@ ROWS: dict[str, Callable[[Watch], str]] = {
     "taken by other virtual machines": lambda watch: f"{watch.stolen / watch.seconds:.3f} cores",
     "memory after 5 s, and at the end": _memory,
 }
-"""What the table says of a watch."""
+"""The table's cells for a watch."""
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def measure_paths(
 
 def variant(predictor: TorchPredictor, info, engine: str) -> TorchPredictor:
     """The same models with other settings or another engine."""
-    unet = copy.deepcopy(predictor.unet) if engine == "compile" else predictor.unet  # it lays the weights out anew
+    unet = copy.deepcopy(predictor.unet) if engine == "compile" else predictor.unet  # lays the weights out otherwise
     parts = predictor.vae, predictor.text_encoder, predictor.tokenizer, unet, predictor.scheduler
     return TorchPredictor(*parts, info, engine)
 

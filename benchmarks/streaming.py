@@ -105,7 +105,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def read_streams(horizon: int, every: int, most: int) -> list[Stream]:
-    """Every so manyth frame of each shipped episode that has a frame `horizon` steps later, `most` from its middle."""
+    """Every `every`-th frame of each shipped episode that has a frame `horizon` steps later, `most` from its middle."""
     streams = []
     for episode in shipped_episodes():
         starts = range(0, len(episode.frames) - horizon, every)

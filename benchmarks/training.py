@@ -65,7 +65,7 @@ class Result:
     memory: int = 0
 
     def samples_per_second(self, batch_size: int) -> float:
-        """From the median step, which a busy moment of the machine does not move."""
+        """From the median step, which does not change when the machine is busy for a moment."""
         return batch_size / statistics.median(self.seconds)
 
 

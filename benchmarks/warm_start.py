@@ -13,7 +13,7 @@ class WarmSampler(FastSampler):
     """Does only the last `kept` of the sampling steps, from the last prediction with the noise that belongs there.
 
     The first frame, and the first after `forget`, is sampled from noise in all steps. Every frame gets its own noise:
-    of the same noise again and again, what sampling leaves adds up. One frame at a time, without guidance.
+    with the same noise for all, what sampling leaves of it adds up. One frame at a time, without guidance.
 
     Raises:
         ValueError: the checkpoint has guidance, or takes a horizon or a past.

@@ -85,7 +85,7 @@ class Episode:
         group: episodes of the task with the same group stay in one split; None for none.
 
     Raises:
-        EpisodeError: the task's name is not one.
+        EpisodeError: the task's name has other characters, so that it cannot name folders.
     """
 
     task: str

@@ -13,7 +13,7 @@ from typing import Any
 
 from training.episodes.episode import EpisodeError
 
-# Far above what any instructions or metadata file needs; a larger one is not what its name says.
+# Far more than any file of instructions or metadata needs; a larger file is not what its name says.
 _MAX_JSON_BYTES = 64 * 2**20
 _MAX_LINE = 2**24  # characters
 _CHUNK_BYTES = 2**20

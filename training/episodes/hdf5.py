@@ -73,7 +73,7 @@ def read_strings(root: h5py.File, name: str, path: Path) -> list[str]:
 
 
 def _claimed_bytes(dataset: h5py.Dataset, path: Path) -> int:
-    """What an array of strings of variable length will take in memory, as HDF5 believes these lengths.
+    """How much memory an array of strings of variable length will take if HDF5 trusts their claimed lengths.
 
     Each string is stored as its length (4 bytes), and 12 bytes that say where it is; h5py stores such references in one
     piece. Those in chunks are not counted.

@@ -45,7 +45,7 @@ def recognises(path: Path) -> bool:
 def list_episodes(path: Path, options: SourceOptions) -> Listing:
     """Lists the episodes; `options.camera` is the feature's key, with or without "observation.images.".
 
-    An episode is unusable if its row is malformed; whether its video can be decoded, only reading it tells.
+    An episode is unusable if its row is malformed. Whether its video can be decoded shows only when it is read.
 
     Raises:
         EpisodeError: another version, a missing or ambiguous camera, or unreadable tables.

@@ -41,7 +41,7 @@ class Layout:
     """Where an episode's files lie."""
 
     def __init__(self, root: Path, info: dict[str, Any], file: Path):
-        """Raises EpisodeError for templates that mean nothing, or lead out of the dataset's folder."""
+        """Raises EpisodeError for templates that cannot be filled in, or that lead out of the dataset's folder."""
         self._root = root
         self._templates = {name: info.get(name) or template for name, template in _TEMPLATES.items()}
         self._chunk_size = info.get("chunks_size", _CHUNK_SIZE)
