@@ -26,7 +26,7 @@ QUEUE_LENGTH = 60  # frames and predictions; a score takes about as long as a ca
 
 @dataclass(frozen=True)
 class MonitorHealth:
-    """What is to be said about a monitor: figures by name, and why it raises the alert (empty if it does not)."""
+    """What is reported about a monitor: figures by name, and why it raises the alert (empty if it does not)."""
 
     values: dict[str, str]
     alert: str
@@ -35,8 +35,8 @@ class MonitorHealth:
 class CameraMonitor:
     """Scores one camera's predictions when the frames that they predicted arrive.
 
-    Publishes `~/monitor/scores` (std_msgs/Float64MultiArray), one message per score: `SCORE_FIELDS` in this order,
-    which the label of the layout's only dimension repeats.
+    Publishes `~/monitor/scores` (std_msgs/Float64MultiArray), one message per score: `SCORE_FIELDS` in this order. The
+    label of the layout's only dimension names them.
 
     Args:
         node: the node that publishes.

@@ -1,4 +1,4 @@
-"""What the node says about itself on /diagnostics: one status for the node and one per camera."""
+"""What the node reports on /diagnostics: one status for the node and one per camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from framepred_ros.node.camera_monitor import MonitorHealth
 
 STALE_AFTER = 2.0  # seconds without a frame
-RARE = 0.2  # hertz; a max_rate below it may leave the window of the statistics without a prediction
+RARE = 0.2  # hertz; with a lower max_rate the statistics' window may hold no prediction
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the robot is told, from a topic: heard from plain and latched publishers, echoed latched."""
+"""The robot's instruction from a topic, by plain and latched publishers; it is echoed on a latched topic."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ LOOKING_PERIOD = 0.5  # seconds
 class InstructionTopic:
     """Keeps the instruction in force on `instruction` and echoes it on `~/instruction`.
 
-    What a latched publisher said before the node came reaches only a latched subscription, and of that a plain
-    publisher, `ros2 topic pub` for one, is warned as incompatible. So there is one while a latched publisher is there.
+    What a latched publisher said before the node started reaches only a latched subscription. But a plain publisher,
+    such as `ros2 topic pub`, is warned that a latched subscription is incompatible. So there is a latched subscription
+    only while there is a latched publisher.
 
     Args:
         node: the node that subscribes.
@@ -54,7 +55,7 @@ class InstructionTopic:
         self._echo.publish(String(data=text))
         shown = text if len(text) <= LOGGED_CHARACTERS else f"{text[:LOGGED_CHARACTERS]}..."
         line = f"Instruction: '{shown}'" if text else f"Empty instruction on {self.topic}: predicting pauses"
-        self._node.get_logger().info(line, throttle_duration_sec=0.1)  # a storm of instructions is no storm of lines
+        self._node.get_logger().info(line, throttle_duration_sec=0.1)  # many must not fill the log
 
     def close(self) -> None:
         """Stop listening and take the echo back."""
@@ -81,7 +82,7 @@ class InstructionTopic:
             self._latched = None
 
     def _on_message(self, message: String, info: dict[str, Any]) -> None:
-        """Accept a message once: what was latched comes again, perhaps after something newer."""
+        """Accept each message once: a latched one may come again, even after a newer one."""
         sent = info["source_timestamp"]
         if sent and sent in self._seen:
             return

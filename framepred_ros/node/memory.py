@@ -14,7 +14,7 @@ MEBIBYTE = 2**20
 def free_memory() -> None:
     """Give memory that is no longer in use back to the system, the GPU's too."""
     gc.collect()
-    # glibc keeps most of a freed model for later: of the small checkpoint's 70 MiB, 20 came back without this.
+    # glibc keeps most of the memory of a freed model: without this, 20 MiB of the small checkpoint's 70 came back.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -26,7 +26,7 @@ def open_predictor(
     cpu_niceness: int,
     frame_shapes: Iterable[tuple[int, ...] | None],
 ) -> FramePredictor:
-    """Load a checkpoint and make a first, slow prediction, so that the node's first one is as fast as the others.
+    """Load a checkpoint and make a first prediction, which is slow, so that the node's first one is not.
 
     Args:
         checkpoint: folder or hub id; empty: the one that ships with the package.
@@ -59,7 +59,7 @@ def open_predictor(
 
 
 def _lower_priority(niceness: int) -> None:
-    """Make the calling thread nicer, and with it the threads that it will start; only Linux knows this of a thread."""
+    """Make the calling thread, and those that it will start, give way to others. Only Linux does this per thread."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))

@@ -14,12 +14,12 @@ from rclpy.node import Node
 
 from framepred_ros.ros.guards import guarded
 
-PROCESS = "process"  # the value of a node's status that tells two nodes of one name apart
+PROCESS = "process"  # the entry of a node's status by which two nodes of the same name are told apart
 FORGOTTEN_AFTER = 5.0  # seconds without its status
 
 
 def this_process() -> str:
-    """Return what tells this process from others: its number and the machine's name."""
+    """Return what identifies this process: its number and the machine's name."""
     return f"{os.getpid()} on {socket.gethostname()}"
 
 

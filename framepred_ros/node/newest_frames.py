@@ -17,7 +17,7 @@ from framepred_ros.node.statistics import Drop
 if TYPE_CHECKING:
     from framepred_ros.node.settings import PredictionSettings
 
-LONGEST_WAIT = 0.1  # seconds after which a frame that has to wait asks again for how long
+LONGEST_WAIT = 0.1  # seconds after which the wait of a frame is computed anew
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Predicted:
 
 
 class FrameOwner(Protocol):
-    """Whose frame it is; `CameraChannel` in the node. The prediction thread calls the methods."""
+    """What a frame belongs to: in the node, its camera's `CameraChannel`. The prediction thread calls the methods."""
 
     name: str
 

@@ -13,7 +13,7 @@ from framepred_ros.pictures import resize_frame
 from framepred_ros.ros.image_messages import ImageMessageError
 
 NANOSECONDS = 10**9
-SHORTEST_GAP = NANOSECONDS  # a second without frames breaks the past off, or the nearest past frame's distance
+SHORTEST_GAP = NANOSECONDS  # the past ends at a longer gap, unless the nearest past frame is farther away
 MARGIN = 2  # steps that are kept longer, because the newest frame may be newer than the one that is predicted from
 
 
@@ -130,6 +130,6 @@ class _KeptFrame:
             return
         try:
             self.picture = resize_frame(frame.rgb, size)
-        except ImageMessageError:  # said when it was to be predicted from
+        except ImageMessageError:  # the error is reported when the frame is predicted from
             return
         self.shape = frame.rgb.shape

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from framepred_ros.prediction.predictor import FramePredictor
 
 REMEMBERED_INSTRUCTIONS = 64
-Prediction = tuple[Frame, Predicted]  # made from the frame, or still true of it
+Prediction = tuple[Frame, Predicted]  # made from this frame, or from an earlier one that looks the same
 
 
 class PredictionWorker:
-    """One thread for all of torch's work. What becomes of a frame it tells the frame's owner.
+    """One thread for all of torch's work. It tells a frame's owner what became of the frame.
 
     Args:
         load: returns the predictor, warmed up; called in the thread, so that torch is imported there, too.
@@ -75,7 +75,7 @@ class PredictionWorker:
             self._serve(predictor, batch, self._settings())
 
     def _not_before(self) -> float:
-        """Return the `time.monotonic()` at which the next batch may start, as far as its rate is concerned."""
+        """Return the `time.monotonic()` before which `max_rate` allows no further batch."""
         rate = self._max_rate()
         return self._started + 1 / rate if rate > 0 else 0.0
 
@@ -84,7 +84,7 @@ class PredictionWorker:
         try:
             predictions = self._predict(predictor, batch.frames, settings)
             published = [frame for frame, predicted in predictions if self._publish(frame, predicted, settings)]
-        except Exception as error:  # whatever it is, the next frame may go well
+        except Exception as error:  # whatever went wrong, the next frame may be predicted
             self._logger.debug(traceback.format_exc())
             self._logger.error(f"Prediction lost: {_text(error)}", throttle_duration_sec=5.0)
         for request in batch.requests:
@@ -92,7 +92,7 @@ class PredictionWorker:
                 request.set_result(published)
 
     def _publish(self, frame: Frame, predicted: Predicted, settings: PredictionSettings) -> bool:
-        """Return whether the prediction could be published; if not, that is this frame's trouble alone."""
+        """Return whether the prediction could be published; a failure concerns this frame alone."""
         try:
             frame.owner.publish(frame, predicted, settings)
         except Exception as error:
@@ -126,7 +126,7 @@ class PredictionWorker:
         unchanged: list[Prediction],
         jobs: list[Job],
     ) -> None:
-        """Add a frame to those of which the last prediction still holds or to those to predict from, if to any."""
+        """Sort a frame: its camera's last prediction still holds for it, or it is to be predicted from, or neither."""
         instruction = self._instruction(predictor, frame)
         if not instruction:
             return
@@ -155,7 +155,7 @@ class PredictionWorker:
             return self._run_model(predictor, usable, settings)
         except Exception as error:
             reason = _text(error)
-        free_memory()  # here, after the exception has let go of the tensors
+        free_memory()  # not in the except block: there the exception still holds the tensors
         self._logger.debug(f"A batch of {len(usable)} failed and is tried again frame by frame: {reason}")
         results = []
         for job in usable:
@@ -203,7 +203,7 @@ def _text(error: Exception) -> str:
 
 
 def cut_off_text(tokenizer: Any, text: str) -> str:
-    """Return the end of a text that a tokenizer truncates, as its tokens read; empty if nothing is lost.
+    """Return the end of a text that a tokenizer cuts off, decoded from its tokens; empty if nothing is cut off.
 
     Args:
         tokenizer: a transformers tokenizer that puts one token before and one after the text, as CLIP's does.

@@ -1,4 +1,4 @@
-"""The lifecycle node that predicts the camera's future frame. The predictor thinks, this talks."""
+"""The lifecycle node that predicts the camera's future frame: ROS on the outside, `FramePredictor` inside."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PredictorNode(LifecycleNodeMixin, Node):
         converter()  # fails here, with the remedy, rather than at the first frame
         shared = Shared(self, self._instruction, lambda: self._on_demand.paused, self._inputs)
         self._pipeline = pipeline = PredictionPipeline(shared, self._remembered)
-        if self._stopping:  # set before `stop` looks for a pipeline, so one of the two sides sees the other
+        if self._stopping:  # set before `stop` looks for a pipeline, so that either this or `stop` notices the other
             pipeline.stop()
         try:
             pipeline.open()

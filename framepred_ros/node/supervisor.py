@@ -15,13 +15,15 @@ from framepred_ros.node.model_imports import hidden, lasting_objects
 from framepred_ros.ros.signals import end_at_signals
 
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
-SHORT_LIFE = 10.0  # seconds; who is killed sooner is started again ever later, who ends with an error not at all
+# Seconds. A child that is killed sooner is started again after longer and longer pauses. One that ends with an error
+# sooner is not started again.
+SHORT_LIFE = 10.0
 LONGEST_DELAY = 30.0  # seconds
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Supervisor:
-    """Runs a function in a forked process, and again whenever that is killed. It takes SIGINT and SIGTERM from now on.
+    """Runs a function in a forked process, and again whenever that is killed. It handles SIGINT and SIGTERM.
 
     The calling process must have no threads that the child would miss, and must not have imported rclpy.
 
@@ -38,7 +40,7 @@ class Supervisor:
             signal.signal(number, self._stop)
 
     def run(self) -> int:
-        """Return the child's exit code once it has ended by itself, or after SIGINT or SIGTERM, which it gets too."""
+        """Return the child's exit code once it has ended by itself, or after SIGINT or SIGTERM, which it gets, too."""
         short_lives = 0
         while True:
             started = time.monotonic()
@@ -55,7 +57,7 @@ class Supervisor:
 
     def _run_child(self) -> int:
         sys.stdout.flush()
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until both sides know what to do with them
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # signals wait until both processes have set their handlers
         self._child = os.fork()
         if self._child == 0:
             self._be_child()
@@ -68,7 +70,7 @@ class Supervisor:
         code = 1
         try:
             _end_with_parent()
-            os.setpgid(0, 0)  # out of the terminal's reach: signals come from the parent
+            os.setpgid(0, 0)  # the terminal's signals reach it through the parent alone
             end_at_signals()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             self._work()
@@ -97,7 +99,7 @@ class Supervisor:
 
 
 def _end_with_parent() -> None:
-    """SIGTERM for this process when its parent dies, which could not start it again."""
+    """Have this process get SIGTERM when its parent dies, as nobody could start it again then."""
     import ctypes
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

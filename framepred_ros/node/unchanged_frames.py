@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-BLOCK = 16  # pixels: large enough to average a sensor's noise away, small enough for a gripper to show
+BLOCK = 16  # pixels: blocks that average a sensor's noise away, and in which a gripper still shows
 
 
 def block_means(image: np.ndarray) -> np.ndarray:
@@ -31,10 +31,9 @@ class _Made:
 class LastPredictions:
     """Each camera's last prediction, to be used again for frames that are like the one that it was made from.
 
-    A frame is always compared with that one and not with the frame before it, so that slow changes add up. What is
-    compared is blocks, because what moves is small: the mean difference of whole frames is smaller for a moving arm
-    than for the noise of a camera. Where the model is given a past, that is compared, too: a robot that has just
-    stopped is not one that has stood still.
+    A frame is always compared with that one and not with the frame before it, so that slow changes add up. Blocks are
+    compared, because what moves is small: over a whole frame, a moving arm changes the mean less than a camera's noise
+    does. Where the model is given a past, that is compared, too: a robot that has just stopped has not stood still.
     """
 
     def __init__(self) -> None:
