@@ -66,8 +66,8 @@ class PastFrames:
     def before(self, frame: Frame) -> dict[int, np.ndarray]:
         """Return the past of a frame whose picture can be decoded: RGB uint8 by how many steps ago.
 
-        Only as far back as there is a frame within half a step of each moment: training, too, leaves out the far past
-        alone. A frame of another size ends the past.
+        It reaches only as far back as there is a frame within half a step of each moment, because training, too, leaves
+        out only the far end. A frame of another size ends the past.
         """
         with self._lock:
             kept = [each for each in self._kept if each.received <= frame.received]

@@ -23,12 +23,12 @@ def cache_folder() -> Path:
 
 def mark_used(folder: Path) -> None:
     """Notes that a folder of the cache is in use now, as `keep` wants to know."""
-    with suppress(OSError):  # a cache that others fill
+    with suppress(OSError):  # the cache belongs to another user
         os.utime(folder)
 
 
 def keep(write: Callable[[Path], None], folder: Path, prefix: str, count: int) -> bool:
-    """Puts a folder into the cache, and of all that begin with a prefix leaves the last used ones.
+    """Puts a folder into the cache, and removes all but the last used ones of those that begin with a prefix.
 
     Args:
         write: fills a folder that does not exist yet.

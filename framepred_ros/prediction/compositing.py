@@ -24,9 +24,10 @@ class Compositing:
         denoising: differences, in levels, that a bilateral filter of the predicted frame smooths away; 0 is none. What
             a moving arm uncovers is mostly plain, and noise of a few levels there costs more SSIM than blurred edges.
         denoising_radius: radius of that filter.
-        denoising_stride: more than 1 makes that filter look only at every such pixel of its radius in both directions,
-            which is as many times faster squared, and then at as many neighbours at a third of the stride, for two
-            thirds of the differences (an edge-avoiding à-trous filter: Dammertz et al., 2010).
+        denoising_stride: with a stride above 1 that filter looks only at every such pixel of its radius in both
+            directions, which makes it faster by the stride's square. A second pass looks at as many neighbours at a
+            third of the stride, for two thirds of the differences (an edge-avoiding à-trous filter: Dammertz et al.,
+            2010).
     """
 
     threshold: float = 6.0
@@ -71,7 +72,7 @@ def motion_mask(current: np.ndarray, predicted: np.ndarray, options: Compositing
         float32 (H, W) in 0..1: 0 keeps the camera's pixel, 1 takes the prediction's.
     """
     channels = (cv2.absdiff(predicted[:, :, channel], current[:, :, channel]) for channel in range(3))
-    change = functools.reduce(cv2.max, channels)  # numpy's max over channels is slow
+    change = functools.reduce(cv2.max, channels)  # NumPy's maximum over channels is slow
     if options.smoothing > 0:
         change = cv2.GaussianBlur(change, (0, 0), options.smoothing)
     if options.dilation > 0:

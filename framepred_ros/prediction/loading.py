@@ -32,7 +32,7 @@ def load_pipeline(folder: Path, device: torch.device, dtype: torch.dtype):
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
-                safety_checker=None,  # its false positives black out frames
+                safety_checker=None,  # its false positives would black out frames
                 feature_extractor=None,
                 requires_safety_checker=False,
             )

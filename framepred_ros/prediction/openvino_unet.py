@@ -1,4 +1,4 @@
-"""The UNet compiled by OpenVINO, which makes more of a CPU than PyTorch does. For checkpoints that PyTorch runs."""
+"""The UNet compiled by OpenVINO, which is faster on a CPU than PyTorch. For checkpoints that PyTorch runs."""
 
 import hashlib
 import json
@@ -17,8 +17,8 @@ KEPT_MODELS = 8
 class OpenVinoUNet:
     """Stands in for a `diffusers.UNet2DConditionModel` when sampling; float32 on the CPU, any size and batch.
 
-    Tracing the UNet takes seconds, so the result is kept in the cache, by the weights' checksum; of all models
-    the `KEPT_MODELS` last used ones. Where nothing can be kept, every start traces anew, after a warning.
+    Tracing the UNet takes seconds, so the result is kept in the cache, under the weights' checksum; the last used
+    `KEPT_MODELS` models stay there. Where nothing can be kept, every start traces anew, after a warning.
 
     Raises:
         ImportError: OpenVINO is not installed.
@@ -69,7 +69,7 @@ def _traced(unet, core, openvino):
 def trace_unet(unet, openvino):
     """A `diffusers.UNet2DConditionModel` as an OpenVINO model for any size and batch; takes seconds."""
     config = unet.config
-    # Odd at every level: there the UNet takes the sizes to upsample to from its inputs, otherwise it just doubles them.
+    # Odd at every level, so that the UNet upsamples to the sizes of its inputs; otherwise it would just double them.
     side = 2 ** len(config.block_out_channels) + 1
     example = (
         torch.zeros(1, config.in_channels, side, side),

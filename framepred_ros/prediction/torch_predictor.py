@@ -63,7 +63,7 @@ class TorchPredictor(FramePredictor):
 
     def _decode(self, *latents):
         pixels = self.vae.decode(torch.cat(latents), return_dict=False)[0].float()
-        # Here, where all that is shown goes through: clamping would hide it.
+        # Checked here, where everything that is shown passes, because clamping would hide it.
         check_finite(float(pixels.sum()), str(self.dtype).removeprefix("torch."))
         return ((pixels + 1) * 127.5).clamp(0, 255).chunk(len(latents))
 

@@ -65,7 +65,7 @@ def run_campaign(
         options["held_out"] = True
     for task in tasks:
         _check_options(task_folder(root, task), {"first_seed": first_seed, "randomize": look != "plain", **options})
-        if task != TABLE_SCENES:  # whose episodes bring their own
+        if task != TABLE_SCENES:  # whose episodes have instructions of their own
             _write_json(root / "instructions" / f"{task}.json", task_instructions(task))
     # A fresh interpreter per worker: OpenGL contexts do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
@@ -143,7 +143,7 @@ def _failed(seed: int, tries: list | None) -> SceneSummary | None:
 
 
 def _finished_episodes(folder: Path) -> list[tuple[Path, EpisodeRecord]]:
-    """The whole episodes of a task, each with its record."""
+    """The finished episodes of a task, each with its record."""
     paths = [path for path in folder.glob("*/record.json") if not path.parent.name.endswith(".partial")]
     return [(path.parent, EpisodeRecord(**json.loads(path.read_text()))) for path in paths]
 

@@ -26,7 +26,7 @@ CAMERA_TYPE = "D435"
 
 
 class _TaskFailed(Exception):
-    """The motion was played to its end, and the scene is not as the task wants it."""
+    """The motion was played to its end, but the task's success check fails."""
 
 
 @dataclass(frozen=True, kw_only=True)

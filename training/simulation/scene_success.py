@@ -1,4 +1,4 @@
-"""How often the robot does what it is told: per verb, over every try, those of scenes that failed included."""
+"""How often the robot does what it is told, per verb. Every try counts, also in scenes that failed."""
 
 from __future__ import annotations
 

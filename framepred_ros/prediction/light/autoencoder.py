@@ -1,7 +1,7 @@
 """The patch autoencoder without PyTorch, from frames' bytes to latents and from latents to levels.
 
 See `framepred_ros.patch_autoencoder.PatchAutoencoder`. Each way is one matrix product, as two small graphs of OpenVINO:
-NumPy takes two to four times as long, and its threads then wait for more, busily: at 30 Hz they burn most of a core.
+NumPy takes two to four times as long, and its idle threads wait in a loop: at 30 Hz they keep most of a core busy.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-BLOCK = 16  # values that are made together; fewer would be drawn in another way
-MANTISSA = 2**24 - 1  # the bits of a random word that become a float32
+BLOCK = 16  # values that PyTorch makes together; it draws fewer in another way
+MANTISSA = 2**24 - 1  # mask of the bits of a random word that become a float32
 
 
 def normal_noise(shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -35,7 +35,7 @@ class LightPredictor(FramePredictor):
     """
 
     def __init__(self, checkpoint: Path, form: Form, info: CheckpointInfo, threads: int):
-        # Half of what there is to import.
+        # Imported here: half of the time of all imports.
         from framepred_ros.prediction.light.autoencoder import LightAutoencoder
         from framepred_ros.prediction.light.graphs import Compiler
         from framepred_ros.prediction.light.sampler import LightSampler
@@ -84,7 +84,7 @@ class LightPredictor(FramePredictor):
         return current, self.sampler.sample(current, past, present, words, steps, seed, horizons)
 
     def _decode(self, *latents: np.ndarray) -> list[np.ndarray]:
-        check_finite(float(sum(each.sum() for each in latents)), "float32")  # decoding clamps, which would hide it
+        check_finite(float(sum(each.sum() for each in latents)), "float32")  # before decoding, whose clamping would hide it
         return self.autoencoder.decode(*latents)
 
 

@@ -13,7 +13,7 @@ PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
 def scheduler_obstacle(config: Mapping[str, Any]) -> str:
-    """Says why a checkpoint's scheduler is none that this module knows; empty if it is one."""
+    """Says why this module cannot do what a checkpoint's scheduler does; empty if it can."""
     if config.get("_class_name") != CLASS:
         return f"its scheduler is {config.get('_class_name')!r}"
     if config.get("clip_sample", True) or config.get("thresholding", False):

@@ -21,7 +21,7 @@ def succeeded(world: TableWorld, instruction: Instruction, start: Snapshot) -> b
 
 
 def _others_rest(world: TableWorld, instruction: Instruction, start: Snapshot) -> bool:
-    """Whether all things stayed where they were, but those that are named or were in a hand."""
+    """Whether all things stayed where they were, except those that are named or were in a hand."""
     named = {f"{colour}_block" for role, colour in instruction.roles if role in ("block", "top")}
     named |= {"beat": {"hammer"}, "hand_over": {"box"}}.get(instruction.verb, set())
     if instruction.verb == "beat":

@@ -1,6 +1,6 @@
 """Which instructions are possible on a table as it stands now, and which of them are kept for tests.
 
-What is possible is a matter of reach, room and what the hands hold; whether it then succeeds, physics decides.
+Reach, room and what the hands hold decide what is possible. Physics decides whether it then succeeds.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Situation:
 
 
 def possible(now: Situation) -> list[Instruction]:
-    """All instructions that make sense now, in a fixed order; an arm that must be named comes as one of its own."""
+    """All instructions that make sense now, in a fixed order. One whose arm must be named counts by itself."""
     blocks = [*_beats(now), *_stacks(now), *_places(now), *_lifts(now), *_pushes(now)]
     return blocks + [*_hand_overs(now), *([Instruction("home")] if now.away else []), Instruction("still")]
 

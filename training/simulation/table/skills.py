@@ -1,4 +1,4 @@
-"""How the robot carries out an instruction, from the start of a scene as well as from the middle of another motion."""
+"""How the robot carries out an instruction, from the start of a scene or from the middle of another motion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CARRY = 1.03  # metres, flange height at which a block in the hand passes over e
 CLOSED = {"block": 0.021, "hammer": 0.008, "box": 0.026}  # metres per finger
 PUSHING = 0.018  # metres per finger: two fingertips against one face keep the block from turning
 CENTRE_LINE = 0.12  # metres: an idle hand that is nearer to the other arm's side goes home
-ELBOW_ROOM = 0.24  # metres between an idle hand and a place where the other works
+ELBOW_ROOM = 0.24  # metres: an idle hand that is nearer to the other arm's place of work goes home
 DOWN = Pose.of((0, 0, 0), GRIPPER_DOWN).rotation
 POINTING_RIGHT, POINTING_LEFT = (1, 0, 0, 0), (0, 0, 0, 1)
 

@@ -1,7 +1,7 @@
 """Phrasings of the instructions on the table, in the style of `training/simulation/instructions.py`.
 
-Those of `ARM` name the arm. Where both arms could do it and the one farther away shall, only these are used; otherwise
-the nearer arm acts and all fit. The unseen phrasings are never used in training.
+The phrasings in `ARM` name the arm. If both arms could do it and the farther one is chosen, only these are used.
+Otherwise the nearer arm acts, and all phrasings fit. The unseen phrasings are never used in training.
 """
 
 from __future__ import annotations

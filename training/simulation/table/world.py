@@ -1,4 +1,4 @@
-"""The table's physics without pictures: every frame's state is noted, and a run can go on from any of them."""
+"""The table's physics without pictures. The state at every frame is kept, and a run can continue from any of them."""
 
 from __future__ import annotations
 
