@@ -84,7 +84,7 @@ class LightPredictor(FramePredictor):
         return current, self.sampler.sample(current, past, present, words, steps, seed, horizons)
 
     def _decode(self, *latents: np.ndarray) -> list[np.ndarray]:
-        check_finite(float(sum(each.sum() for each in latents)), "float32")  # before decoding, whose clamping would hide it
+        check_finite(float(sum(each.sum() for each in latents)), "float32")  # before decoding clamps them
         return self.autoencoder.decode(*latents)
 
 
