@@ -32,8 +32,9 @@ from benchmarks.rig import Rig
 from framepred_ros.demo.processes import ChildProcess
 from framepred_ros.files import write_text
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
-from framepred_ros.ros.image_messages import BYTES_PER_PIXEL, image_from_rgb
+from framepred_ros.ros.image_messages import image_from_rgb
 from framepred_ros.ros.local_network import free_domain_id, local_environment
+from framepred_ros.ros.pixel_layouts import BYTES_PER_PIXEL
 from framepred_ros.tables import print_tables
 
 STATES = {"unconfigured": (), "inactive": ("configure",), "active": ("configure", "activate")}

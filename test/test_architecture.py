@@ -102,6 +102,33 @@ def test_no_modules_import_in_a_circle():
     assert not waiting, f"in a circle, or above one: {sorted(waiting)}"
 
 
+def test_imported_names_are_there():
+    """Imports inside functions, too, and in benchmarks: no other test may run them."""
+    missing = []
+    for path in [*modules().values(), *(ROOT / "test").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module in modules():
+                names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in modules()}
+                missing += [f"{path.relative_to(ROOT)}:{node.lineno}: {name}" for name in names - bound(node.module)]
+    assert not missing
+
+
+@lru_cache
+def bound(module: str) -> set[str]:
+    """The names that a module of ours may give: whatever it binds anywhere."""
+    names = set()
+    for node in ast.walk(ast.parse(modules()[module].read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)  # one that loads on first use is the key of a table
+    return names
+
+
 def test_rooms_are_listed_from_the_bottom_up():
     seen = set()
     for name, below in ARROWS.items():
