@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -46,20 +43,14 @@ def open_predictor(
     with hidden(unneeded_packages(folder)):
         from framepred_ros.prediction.predictor import FramePredictor
 
-        _lower_priority(cpu_niceness)
         threads = cpu_threads or max(1, min(default_threads(), usable_cores() - 1))
         cv2.setNumThreads(threads)  # of the whole process
-        predictor = FramePredictor.from_pretrained(folder, device=device, engine=engine, threads=threads)
+        predictor = FramePredictor.from_pretrained(
+            folder, device=device, engine=engine, threads=threads, niceness=cpu_niceness
+        )
     pictures = [np.zeros(shape or (*predictor.info.resolution, 3), np.uint8) for shape in frame_shapes]
     # Compiling is for one size of a batch, and not every camera has a new frame every time.
     for count in range(1 if engine == "compile" else len(pictures), len(pictures) + 1):
         past = [dict.fromkeys(predictor.history, picture) for picture in pictures[:count]]
         predictor.predict_batch(pictures[:count], ["warm up"] * count, steps=1, seed=0, histories=past)
     return predictor
-
-
-def _lower_priority(niceness: int) -> None:
-    """Make the calling thread, and those that it will start, give way to others. Only Linux does this per thread."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))

@@ -62,6 +62,7 @@ class FramePredictor(ABC):
         guidance_scale: float | None = None,
         image_guidance_scale: float | None = None,
         threads: int | None = None,
+        niceness: int = 0,
     ) -> FramePredictor:
         """Loads a checkpoint folder, or a Hugging Face hub id of InstructPix2Pix weights.
 
@@ -77,6 +78,8 @@ class FramePredictor(ABC):
                 checkpoint's when None.
             threads: how many the model computes with on a CPU; None: as many as PyTorch would take by itself. PyTorch
                 keeps them for all that the calling thread does.
+            niceness: by how much the calling thread gives way to others from now on, and with it those that the model
+                starts, 0 to 19; only on Linux. Not before everything is imported.
 
         Raises:
             FileNotFoundError: no such folder, or the hub does not answer.
@@ -93,12 +96,12 @@ class FramePredictor(ABC):
         from framepred_ros.prediction.light.predictor import open_light
 
         try:
-            return open_light(folder, info, device, dtype, engine, threads)
+            return open_light(folder, info, device, dtype, engine, threads, niceness)
         except NotLight as reason:
             check_torch(folder, reason)
         from framepred_ros.prediction.torch_predictor import open_torch
 
-        return open_torch(folder, info, device, dtype, engine, threads)
+        return open_torch(folder, info, device, dtype, engine, threads, niceness)
 
     @property
     def horizon(self) -> int:

@@ -1,8 +1,10 @@
-"""How many threads a model computes with on a CPU."""
+"""How many threads a model computes with on a CPU, and how much they give way to others."""
 
 from __future__ import annotations
 
 import os
+import sys
+import threading
 
 import psutil
 
@@ -10,6 +12,13 @@ import psutil
 def usable_cores() -> int:
     """How many logical cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def lower_priority(niceness: int) -> None:
+    """Makes the calling thread nicer, and with it the threads that it will start; only Linux knows this of a thread."""
+    if niceness and sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
 
 
 def default_threads() -> int:

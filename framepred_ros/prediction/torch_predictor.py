@@ -15,6 +15,7 @@ from framepred_ros.prediction.imaging_torch import DeviceImaging, HostImaging
 from framepred_ros.prediction.loading import load_pipeline, resolve_device
 from framepred_ros.prediction.predictor import FramePredictor, check_finite, check_resolution, complete_histories
 from framepred_ros.prediction.sampling import SAMPLERS, resolve_engine
+from framepred_ros.prediction.threads import lower_priority
 
 
 class TorchPredictor(FramePredictor):
@@ -86,9 +87,11 @@ def open_torch(
     dtype: torch.dtype | None,
     engine: str,
     threads: int | None = None,
+    niceness: int = 0,
 ) -> TorchPredictor:
     """Loads a checkpoint folder; arguments and errors as those of `FramePredictor.from_pretrained`."""
     device = resolve_device(device)
+    lower_priority(niceness)
     if threads:
         torch.set_num_threads(threads)
     dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)

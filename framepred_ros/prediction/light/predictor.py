@@ -17,7 +17,7 @@ from framepred_ros.prediction.light.choice import NotLight, find_form
 from framepred_ros.prediction.light.form import WEIGHTS, Form, FormError
 from framepred_ros.prediction.light.scheduler import DdimScheduler
 from framepred_ros.prediction.predictor import FramePredictor, check_finite, check_resolution, complete_histories
-from framepred_ros.prediction.threads import default_threads
+from framepred_ros.prediction.threads import default_threads, lower_priority
 
 
 class LightPredictor(FramePredictor):
@@ -28,13 +28,14 @@ class LightPredictor(FramePredictor):
         form: its compiled form.
         info: its settings.
         threads: how many OpenVINO computes with.
+        niceness: as `FramePredictor.from_pretrained` takes it.
 
     Raises:
         ValueError: the checkpoint's settings do not fit its models.
         FormError: OpenVINO cannot read the form.
     """
 
-    def __init__(self, checkpoint: Path, form: Form, info: CheckpointInfo, threads: int):
+    def __init__(self, checkpoint: Path, form: Form, info: CheckpointInfo, threads: int, niceness: int = 0):
         # Imported here: half of the time of all imports.
         from framepred_ros.prediction.light.autoencoder import LightAutoencoder
         from framepred_ros.prediction.light.graphs import Compiler
@@ -45,6 +46,7 @@ class LightPredictor(FramePredictor):
             json.loads((checkpoint / name).read_text(encoding="utf-8"))
             for name in ("unet/config.json", "scheduler/scheduler_config.json")
         )
+        lower_priority(niceness)
         compiler = Compiler(threads)
         self.info, self.device, self.engine = info, "cpu", "openvino"
         self.autoencoder = LightAutoencoder(checkpoint, compiler)
@@ -89,7 +91,13 @@ class LightPredictor(FramePredictor):
 
 
 def open_light(
-    folder: Path, info: CheckpointInfo, device: Any, dtype: Any, engine: str, threads: int | None = None
+    folder: Path,
+    info: CheckpointInfo,
+    device: Any,
+    dtype: Any,
+    engine: str,
+    threads: int | None = None,
+    niceness: int = 0,
 ) -> LightPredictor:
     """Loads a checkpoint folder; arguments and errors as those of `FramePredictor.from_pretrained`.
 
@@ -98,6 +106,6 @@ def open_light(
     """
     form = find_form(folder, device, dtype, engine)
     try:
-        return LightPredictor(folder, form, info, threads or default_threads())
+        return LightPredictor(folder, form, info, threads or default_threads(), niceness)
     except FormError as error:
         raise NotLight(f"its compiled form is of no use here: {error}") from error
