@@ -12,6 +12,7 @@ from builtin_interfaces.msg import Time
 from rclpy.callback_groups import CallbackGroup
 from std_msgs.msg import Header
 
+from framepred_ros.node.camera_info import CameraInfoRelay
 from framepred_ros.node.camera_input import CameraInput
 from framepred_ros.node.camera_outputs import CameraOutputs
 from framepred_ros.node.diagnostics import CameraHealth
@@ -83,6 +84,7 @@ class CameraChannel:
         self.statistics = CameraStatistics()
         self.input = CameraInput(node, name, node.get_parameter("image_transport").value, self._take, shared.group)
         self.outputs = CameraOutputs(node, name)
+        self._info = CameraInfoRelay(node, self.input.base_topic, self.outputs.topic, shared.group)
         self._shared, self._frames, self._step_duration = shared, frames, step_duration
         self._own = InstructionTopic(node, name, shared.group) if name else None
         self._frame_shape = remembered.frame_shape
@@ -108,10 +110,25 @@ class CameraChannel:
         """Return what the next configuration should know."""
         return RememberedCamera(self._frame_shape, self._own.text if self._own is not None else None)
 
+    def listen(self) -> None:
+        """Subscribe to the camera."""
+        self._info.open()
+        self.input.open()
+
+    def stop_listening(self) -> None:
+        """Unsubscribe from the camera and forget what it has sent; its predictions' topics stay."""
+        self.input.close()
+        self._info.close()
+        if self.monitor is not None:
+            self.monitor.reset()
+        if self.past is not None:
+            self.past.clear()
+
     def close(self) -> None:
         """Take all topics back."""
         self.input.close()
         self.outputs.close()
+        self._info.destroy()
         if self._own is not None:
             self._own.close()
         if self.monitor is not None:
@@ -179,6 +196,7 @@ class CameraChannel:
             header = self._output_header(frame, predicted.horizon, settings)
             self.outputs.publish(header, frame.rgb, predicted.picture, settings.jpeg_quality)
             self.outputs.publish_strip(header, predicted.strip)
+            self._info.publish(header, *predicted.picture.shape[:2])
         except Exception:
             if self._shared.node.context.ok():  # after the signal the publishers may be gone already
                 raise

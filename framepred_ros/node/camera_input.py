@@ -40,6 +40,7 @@ class CameraInput:
 
     Attributes:
         topic: the whole name of the topic, as remapped.
+        base_topic: that of the raw pictures, which a transport's name is added to.
         decode: turns a message of this transport into RGB uint8 (height, width, 3).
     """
 
@@ -49,9 +50,10 @@ class CameraInput:
         self._node, self._group = node, group
         self._type, suffix, self.decode = TRANSPORTS[transport]
         name = camera_topic(camera, "image")
+        self.base_topic = node.resolve_topic_name(name)
         # As image_transport does it: what is remapped is the base topic. Otherwise the name is left as it is, because
         # the remap rules are applied (again) to what a subscription is created with.
-        self._name = node.resolve_topic_name(name) + suffix if suffix else name
+        self._name = self.base_topic + suffix if suffix else name
         self.topic = node.resolve_topic_name(self._name)
         self._hand_over = on_message
         self._subscription: Any = None

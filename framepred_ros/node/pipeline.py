@@ -110,16 +110,12 @@ class PredictionPipeline:
     def listen(self) -> None:
         """Subscribe to the cameras."""
         for channel in self.channels.values():
-            channel.input.open()
+            channel.listen()
 
     def stop_listening(self) -> None:
         """Unsubscribe from the cameras and forget their frames; the model stays."""
         for channel in self.channels.values():
-            channel.input.close()
-            if channel.monitor is not None:
-                channel.monitor.reset()
-            if channel.past is not None:
-                channel.past.clear()
+            channel.stop_listening()
         self._worker.frames.clear()
 
     def stop(self, timeout: float | None = None) -> None:

@@ -9,6 +9,7 @@ from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
@@ -19,6 +20,7 @@ from framepred_ros.ros.parameters import declare_parameters
 from framepred_ros.ros.process import create_node, end_process, ros_process
 
 DELIVERY_TIMEOUT = Duration(seconds=2)
+PAUSE = 0.5  # seconds between two rounds; predictions from the end of the first should come in it
 
 
 class ReplayCameraNode(Node):
@@ -37,6 +39,7 @@ class ReplayCameraNode(Node):
         self._instructions = self.create_publisher(String, "instruction", latched)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self)
+        self._last_stamp: int | None = None  # nanoseconds
 
     def play(self) -> None:
         """Publish the episode, once or in a loop, and return when its subscribers have received all of it."""
@@ -45,6 +48,7 @@ class ReplayCameraNode(Node):
         self.get_logger().info(f"Playing {self._bag.frame_count} frames of {self._bag.path}")
         self._play_once()
         while self._value("loop"):
+            self._spin_until(time.monotonic() + PAUSE)
             self._play_once()
         self._images.wait_for_all_acked(DELIVERY_TIMEOUT)
 
@@ -54,13 +58,25 @@ class ReplayCameraNode(Node):
             if not isinstance(item, BagFrame):
                 self._instructions.publish(String(data=item.text))
                 continue
-            if first_time is None:
+            begins = first_time is None
+            if begins:
                 # The first frame follows one period after its instruction, which is on its way by then.
                 self._instructions.wait_for_all_acked(DELIVERY_TIMEOUT)
                 first_time, started = item.time, time.monotonic()
             self._spin_until(started + (item.time - first_time) / 1e9)
-            header = Header(stamp=self.get_clock().now().to_msg(), frame_id=item.frame_id or "head_camera")
+            header = Header(stamp=self._stamp(begins).to_msg(), frame_id=item.frame_id or "head_camera")
             self._images.publish(image_from_rgb(item.rgb, header))
+
+    def _stamp(self, begins: bool) -> Time:
+        """Return the time now; for the frame that begins a round again, a moment before the last frame's.
+
+        Time that goes back is how ROS says that what comes does not follow what was: bags that loop do it, too.
+        """
+        now = self.get_clock().now().nanoseconds
+        if begins and self._last_stamp is not None:
+            now = max(0, self._last_stamp - 1)
+        self._last_stamp = now
+        return Time(nanoseconds=now)
 
     def _spin_until(self, due: float) -> None:
         while (left := due - time.monotonic()) > 0:

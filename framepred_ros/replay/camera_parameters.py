@@ -15,7 +15,11 @@ CAMERA_PARAMETERS = (
     ParameterSpec(
         "bag_topic", "", "Image topic in the bag, needed only if it has several.", changeable=Changeable.AT_START
     ),
-    ParameterSpec("loop", False, "Start again at the end of the episode instead of ending."),
+    ParameterSpec(
+        "loop",
+        False,
+        "Start again at the end of the episode instead of ending; the first stamp is then just below the last one.",
+    ),
     ParameterSpec(
         "wait_for_subscribers",
         0,

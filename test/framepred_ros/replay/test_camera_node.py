@@ -11,6 +11,7 @@ from ros_testing import make_picture, node_process, write_bag
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from framepred_ros.monitoring.prediction_monitor import MonitorOptions, PredictionMonitor
 from framepred_ros.replay.episode_bag import BagFrame, BagInstruction, EpisodeBag, shipped_episode
 from framepred_ros.ros.image_messages import rgb_from_image
 
@@ -55,6 +56,26 @@ def test_loops_until_ctrl_c(tester, tmp_path):
         tester.wait_until(lambda: len(frames) > 6, "a third round")
         code, _ = camera.end(signal.SIGINT)
         assert code == 0 and "Traceback" not in camera.output, camera.output
+
+
+def test_a_monitor_does_not_take_the_beginning_of_a_round_for_the_future_of_the_last_one(tester, tmp_path):
+    count, horizon = 12, 0.3
+    bag = write_bag(tmp_path / "episode", [make_picture()] * count, step=0.1)
+    frames = tester.record(Image, "image", QoSProfile(depth=100))
+    with node_process("replay.camera_node", bag=bag, loop="true", wait_for_subscribers=1):
+        tester.wait_until(lambda: len(frames) > 2 * count + 6, "a third round")
+    stamps = np.array([nanoseconds(message) for message in frames])
+    begins = np.flatnonzero(np.diff(stamps) < 0) + 1
+    assert begins.tolist() == [count, 2 * count] and (stamps[begins] == stamps[begins - 1] - 1).all()
+
+    monitor = PredictionMonitor(MonitorOptions(horizon, tolerance=0.25, rate=100.0))
+    picture, scored = make_picture(), []
+    for stamp in stamps.tolist():
+        if score := monitor.add_frame(stamp, picture):
+            scored.append(score.stamp_ns)
+        monitor.add_prediction(stamp, picture, picture)
+    ends = stamps[[*(begins - 1), -1]]
+    assert scored and all(stamp + horizon * 1e9 <= ends[np.searchsorted(ends, stamp)] for stamp in scored)
 
 
 def test_ctrl_c_that_arrives_again_and_again_ends_it_cleanly_too(tester, tmp_path):
