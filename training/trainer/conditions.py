@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
 
 from framepred_ros.prediction.conditions import history_channel_count
+from training.trainer.strict import STRICT, Float, Int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Conditions:
     """Horizon and past as conditions of the model; the defaults are neither.
 
@@ -22,11 +23,11 @@ class Conditions:
             quarter as many are given the nearest frame alone.
     """
 
-    horizons: tuple[int, ...] | None = None
-    horizon_share: float = 0.4
-    history: tuple[int, ...] = ()
-    history_channels: int | None = None
-    history_dropout: float = 0.4
+    horizons: tuple[Int, ...] | None = None
+    horizon_share: Float = 0.4
+    history: tuple[Int, ...] = ()
+    history_channels: Int | None = None
+    history_dropout: Float = 0.4
 
     def __post_init__(self):
         if self.horizons is not None and not (len(self.horizons) == 2 and 1 <= self.horizons[0] <= self.horizons[1]):

@@ -1,19 +1,21 @@
 """Sizes of the small model's parts, as a recipe gives them."""
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
+
+from training.trainer.strict import STRICT, Flag, Int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class TextEncoderSize:
     """Size of the text encoder: tokens per instruction, hidden width, layers, attention heads."""
 
-    max_length: int = 32
-    hidden: int = 128
-    layers: int = 2
-    heads: int = 4
+    max_length: Int = 32
+    hidden: Int = 128
+    layers: Int = 2
+    heads: Int = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class UNetSize:
     """Size of the UNet.
 
@@ -26,12 +28,12 @@ class UNetSize:
         scale_shift: let the timestep scale and shift features instead of only shifting them.
     """
 
-    channels: tuple[int, ...] = (128, 160, 192)
-    attention: tuple[bool, ...] = (False, True, True)
-    layers: int = 1
-    head_channels: int = 32
-    norm_groups: int = 32
-    scale_shift: bool = False
+    channels: tuple[Int, ...] = (128, 160, 192)
+    attention: tuple[Flag, ...] = (False, True, True)
+    layers: Int = 1
+    head_channels: Int = 32
+    norm_groups: Int = 32
+    scale_shift: Flag = False
 
     def __post_init__(self):
         if len(self.attention) != len(self.channels):

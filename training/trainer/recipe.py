@@ -1,21 +1,24 @@
-"""The recipe of a training run as a tree of dataclasses; `training.trainer.recipe_file` reads and writes it."""
+"""The recipe of a training run, checked by pydantic; `training.trainer.recipe_file` reads and writes it."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
 
 from framepred_ros.prediction.compositing import Compositing
 from training.trainer.conditions import Conditions
 from training.trainer.model_sizes import TextEncoderSize, UNetSize
+from training.trainer.strict import STRICT, Flag, Float, Int, known_keys
 
-MIXED_PRECISIONS = ("no", "bf16", "fp16")
-PREDICTION_TYPES = ("epsilon", "v_prediction")
-SCHEDULES = ("constant", "cosine")
+# YAML reads a bare no as false.
+_Precision = Annotated[Literal["no", "bf16", "fp16"], BeforeValidator(lambda value: "no" if value is False else value)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Autoencoder:
     """How the small model's linear patch autoencoder is fitted.
 
@@ -27,13 +30,13 @@ class Autoencoder:
             change is never redrawn, so its details are worth less.
     """
 
-    patch_size: int = 16
-    components: int = 96
-    pairs: int = 600
-    still_weight: float = 0.1
+    patch_size: Int = 16
+    components: Int = 96
+    pairs: Int = 600
+    still_weight: Float = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Loss:
     """The small model's loss; see `training.small.loss`.
 
@@ -49,12 +52,12 @@ class Loss:
         conditioning_dropout: as in `Diffusion`; without it the model can be run without guidance only.
     """
 
-    last_timestep_fraction: float = 0.85
-    last_timestep_noise: bool = False
-    channel_weight_power: float = 2.0
-    l1_weight: float = 0.0
-    still_weight: float = 1.0
-    conditioning_dropout: float = 0.0
+    last_timestep_fraction: Float = 0.85
+    last_timestep_noise: Flag = False
+    channel_weight_power: Float = 2.0
+    l1_weight: Float = 0.0
+    still_weight: Float = 1.0
+    conditioning_dropout: Float = 0.0
 
     def __post_init__(self):
         _check_share(self, "last_timestep_fraction")
@@ -62,7 +65,7 @@ class Loss:
         _check_positive(self, "still_weight")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class SmallModel:
     """A small model: tokenizer, linear autoencoder, text encoder and UNet, from scratch or from a checkpoint.
 
@@ -77,11 +80,11 @@ class SmallModel:
         conditions: horizon and past; a start without them is widened, and computes at first what it did.
     """
 
-    kind: str = "small"
+    kind: Literal["small"] = "small"
     weights: str | None = None
-    refit: bool = False
-    tokenizer_merges: int = 400
-    difference_channels: int | None = None
+    refit: Flag = False
+    tokenizer_merges: Int = 400
+    difference_channels: Int | None = None
     autoencoder: Autoencoder = field(default_factory=Autoencoder)
     text_encoder: TextEncoderSize = field(default_factory=TextEncoderSize)
     unet: UNetSize = field(default_factory=UNetSize)
@@ -98,7 +101,7 @@ class SmallModel:
         return self.autoencoder.patch_size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Diffusion:
     """The denoising objective of a pretrained model; see `training.full.objective`.
 
@@ -111,14 +114,13 @@ class Diffusion:
         last_timestep_fraction: share of the samples at the last timestep; the others are uniform over all timesteps.
     """
 
-    prediction_type: str = "epsilon"
-    zero_terminal_snr: bool = False
-    min_snr_gamma: float | None = None
-    conditioning_dropout: float = 0.05
-    last_timestep_fraction: float = 0.0
+    prediction_type: Literal["epsilon", "v_prediction"] = "epsilon"
+    zero_terminal_snr: Flag = False
+    min_snr_gamma: Float | None = None
+    conditioning_dropout: Float = 0.05
+    last_timestep_fraction: Float = 0.0
 
     def __post_init__(self):
-        _check_choice(self, "prediction_type", PREDICTION_TYPES)
         _check_share(self, "last_timestep_fraction")
         _check_share(self, "conditioning_dropout", most=1 / 3)
         if self.min_snr_gamma is not None:
@@ -129,27 +131,27 @@ class Diffusion:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Lora:
     """Low-rank adapters (arXiv 2106.09685) of all attention layers. `alpha / rank` scales what they add."""
 
-    rank: int = 32
-    alpha: float = 32.0
+    rank: Int = 32
+    alpha: Float = 32.0
 
     def __post_init__(self):
         _check_positive(self, "rank", "alpha")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Sampling:
     """How the checkpoint is run, in validation and afterwards: sampling steps, and scales of guidance, 1 for none."""
 
-    steps: int = 100
-    guidance_scale: float = 7.5
-    image_guidance_scale: float = 1.5
+    steps: Int = 100
+    guidance_scale: Float = 7.5
+    image_guidance_scale: Float = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class PretrainedModel:
     """A UNet trained on from published weights; autoencoder and text encoder stay as they are.
 
@@ -159,7 +161,7 @@ class PretrainedModel:
         lora: train adapters instead of the whole UNet; null trains the UNet.
     """
 
-    kind: str = "pretrained"
+    kind: Literal["pretrained"] = "pretrained"
     weights: str = "timbrooks/instruct-pix2pix"
     diffusion: Diffusion = field(default_factory=Diffusion)
     conditions: Conditions = field(default_factory=Conditions)
@@ -172,7 +174,7 @@ class PretrainedModel:
         return 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class DistilledModel:
     """A UNet that learns to do in few steps, without guidance, what its teacher does in many; see `training.distill`.
 
@@ -186,13 +188,13 @@ class DistilledModel:
         huber_c: the latents' error up to which the loss is a square; beyond, it is an absolute value.
     """
 
-    kind: str = "distilled"
+    kind: Literal["distilled"] = "distilled"
     weights: str | None = None
-    steps: int = 1
-    guidance_scale: float | None = None
-    image_guidance_scale: float | None = None
-    solver_steps: int = 50
-    huber_c: float = 0.001
+    steps: Int = 1
+    guidance_scale: Float | None = None
+    image_guidance_scale: Float | None = None
+    solver_steps: Int = 50
+    huber_c: Float = 0.001
 
     def __post_init__(self):
         _check_positive(self, "steps", "solver_steps", "huber_c")
@@ -210,7 +212,11 @@ class DistilledModel:
         return 1
 
 
-@dataclass(frozen=True)
+Model = Annotated[SmallModel | PretrainedModel | DistilledModel, Field(discriminator="kind")]
+KINDS = ("small", "pretrained", "distilled")
+
+
+@dataclass(frozen=True, config=STRICT)
 class Data:
     """Which samples are drawn.
 
@@ -223,16 +229,16 @@ class Data:
     """
 
     tasks: tuple[str, ...] | None = None
-    balance_tasks: bool = True
-    mirror: bool = False
-    max_samples: int | None = None
+    balance_tasks: Flag = True
+    mirror: Flag = False
+    max_samples: Int | None = None
 
     def __post_init__(self):
         if self.max_samples is not None:
             _check_positive(self, "max_samples")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Optimization:
     """AdamW with linear warm-up, then a schedule, and an average of the weights.
 
@@ -247,26 +253,25 @@ class Optimization:
             `ema_decay` is no average.
     """
 
-    max_steps: int | None = None
-    epochs: float | None = None
-    batch_size: int = 16
-    gradient_accumulation: int = 1
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    final_learning_rate_ratio: float = 0.02
-    warmup_steps: int = 200
-    weight_decay: float = 0.01
-    betas: tuple[float, ...] = (0.9, 0.99)
-    gradient_clip: float = 1.0
-    ema_decay: float | None = 0.999
-    ema_power: float = 0.75
+    max_steps: Int | None = None
+    epochs: Float | None = None
+    batch_size: Int = 16
+    gradient_accumulation: Int = 1
+    learning_rate: Float = 1e-3
+    schedule: Literal["constant", "cosine"] = "cosine"
+    final_learning_rate_ratio: Float = 0.02
+    warmup_steps: Int = 200
+    weight_decay: Float = 0.01
+    betas: tuple[Float, ...] = (0.9, 0.99)
+    gradient_clip: Float = 1.0
+    ema_decay: Float | None = 0.999
+    ema_power: Float = 0.75
 
     def __post_init__(self):
         if (self.max_steps is None) == (self.epochs is None):
             raise ValueError("one of max_steps and epochs must be given, and the other null")
         length = "max_steps" if self.epochs is None else "epochs"
         _check_positive(self, length, "batch_size", "gradient_accumulation", "learning_rate", "gradient_clip")
-        _check_choice(self, "schedule", SCHEDULES)
         if len(self.betas) != 2:
             raise ValueError(f"betas must be two numbers, not {list(self.betas)}")
 
@@ -277,7 +282,7 @@ class Optimization:
         return math.ceil(self.epochs * pairs / (self.batch_size * self.gradient_accumulation * processes))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Run:
     """What a run may change without changing what is learned; a resumed run may differ in these.
 
@@ -294,22 +299,21 @@ class Run:
         log_every: steps between writes of the log and of the progress bar's numbers.
     """
 
-    mixed_precision: str = "bf16"
-    gradient_checkpointing: bool = False
-    compile: bool = False
-    cpu_threads: int | None = None
-    max_minutes: float | None = None
-    save_every: int = 250
-    keep_states: int = 2
-    validate_every: int = 1000
-    log_every: int = 20
+    mixed_precision: _Precision = "bf16"
+    gradient_checkpointing: Flag = False
+    compile: Flag = False
+    cpu_threads: Int | None = None
+    max_minutes: Float | None = None
+    save_every: Int = 250
+    keep_states: Int = 2
+    validate_every: Int = 1000
+    log_every: Int = 20
 
     def __post_init__(self):
-        _check_choice(self, "mixed_precision", MIXED_PRECISIONS)
         _check_positive(self, "save_every", "keep_states", "validate_every", "log_every")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Validation:
     """Held-out training episodes, and what follows from their scores.
 
@@ -324,12 +328,12 @@ class Validation:
         patience: end the run after so many validations in a row without a better one; null never does.
     """
 
-    episodes_per_task: int = 2
-    share: float | None = None
-    pairs_per_task: int = 8
+    episodes_per_task: Int = 2
+    share: Float | None = None
+    pairs_per_task: Int = 8
     image: str | None = None
-    at_start: bool = False
-    patience: int | None = None
+    at_start: Flag = False
+    patience: Int | None = None
 
     def __post_init__(self):
         _check_positive(self, "episodes_per_task", "pairs_per_task")
@@ -339,18 +343,18 @@ class Validation:
             _check_positive(self, "patience")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """A whole training run. `resolution` is (height, width) in pixels; a null `compositing` publishes frames whole."""
 
     name: str = "small"
-    seed: int = 0
-    resolution: tuple[int, ...] = (240, 320)
-    model: SmallModel | PretrainedModel | DistilledModel = field(default_factory=SmallModel)
+    seed: Int = 0
+    resolution: tuple[Int, ...] = (240, 320)
+    model: Model = field(default_factory=SmallModel)
     data: Data = field(default_factory=Data)
     optimization: Optimization = field(default_factory=lambda: Optimization(max_steps=10000))
     validation: Validation = field(default_factory=Validation)
-    compositing: Compositing | None = field(default_factory=Compositing)
+    compositing: Annotated[Compositing | None, known_keys(Compositing)] = field(default_factory=Compositing)
     run: Run = field(default_factory=Run)
 
     def __post_init__(self):
@@ -384,11 +388,6 @@ def _check_positive(options, *names: str) -> None:
     for name in names:
         if not getattr(options, name) > 0:
             raise ValueError(f"{name} must be more than 0, not {getattr(options, name)}")
-
-
-def _check_choice(options, name: str, choices: tuple[str, ...]) -> None:
-    if getattr(options, name) not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(options, name)!r}")
 
 
 def _check_share(options, name: str, most: float = 1) -> None:

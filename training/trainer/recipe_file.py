@@ -1,19 +1,21 @@
-"""Recipes as YAML files with `key=value` overrides, checked against the dataclasses before anything is loaded."""
+"""Recipes as YAML files with `key=value` overrides, checked before anything is loaded."""
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from training.trainer.recipe import Recipe, to_dict
+from training.trainer.recipe import KINDS, Recipe, to_dict
 from training.trainer.start_settings import with_start_settings
+from training.trainer.strict import describe
 from training.trainer.weights import WeightsError
+
+_RECIPE = TypeAdapter(Recipe)
 
 
 class RecipeError(ValueError):
@@ -36,7 +38,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _apply_override(values, override)
     try:
-        return _build(Recipe, with_start_settings(values), "")
+        return _check(with_start_settings(values))
     except WeightsError:
         raise
     except (TypeError, ValueError) as error:
@@ -52,7 +54,7 @@ def complete_identity(saved: dict[str, Any]) -> dict[str, Any]:
     values = {name: saved[name] for name in names}
     values["optimization"] = {**values.get("optimization", {}), "max_steps": 1}
     try:
-        completed = _build(Recipe, values, "").identity()
+        completed = _check(values).identity()
     except (TypeError, ValueError):
         return saved
     return saved | {name: completed[name] for name in names}
@@ -78,48 +80,9 @@ def _apply_override(values: Any, override: str) -> None:
         raise RecipeError(f"override {override!r} is not YAML: {error}") from None
 
 
-def _build(kind: type, values: Any, prefix: str):
-    """Builds a dataclass from a dictionary, checking names and types."""
-    if not isinstance(values, dict):
-        raise ValueError(f"{prefix.rstrip('.') or 'the recipe'} must be a section of keys, not {values!r}")
-    hints = typing.get_type_hints(kind)
-    known = [each.name for each in fields(kind)]
-    for name in values:
-        if name not in known:
-            raise ValueError(f"unknown key {prefix}{name}; known are {', '.join(known)}")
-    arguments = {name: _convert(hints[name], value, prefix + name) for name, value in values.items()}
+def _check(values: Any) -> Recipe:
+    """The recipe that the values say. Raises ValueError with a line on the first thing that is wrong."""
     try:
-        return kind(**arguments)
-    except ValueError as error:
-        raise ValueError(f"{prefix}{error}") from None
-
-
-def _convert(hint, value, name: str):
-    if is_dataclass(hint):
-        return _build(hint, value, name + ".")
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return _convert_union(typing.get_args(hint), value, name)
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{name} must be a list, not {value!r}")
-        return tuple(_convert(typing.get_args(hint)[0], item, name) for item in value)
-    if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML reads 1e-3 as text
-        except ValueError:
-            pass
-    elif hint is str and value is False:
-        return "no"  # YAML reads a bare no as false
-    elif isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
-        return value
-    raise ValueError(f"{name} must be {hint.__name__}, not {value!r}")
-
-
-def _convert_union(hints, value, name: str):
-    """A value that may be null, or a section whose key `kind` says which dataclass it is."""
-    if type(None) in hints:
-        return None if value is None else _convert(hints[0], value, name)
-    kinds = {hint.kind: hint for hint in hints}
-    if not isinstance(value, dict) or value.get("kind") not in kinds:
-        raise ValueError(f"{name}.kind must be one of {', '.join(kinds)}")
-    return _build(kinds[value["kind"]], value, name + ".")
+        return _RECIPE.validate_python(values)
+    except ValidationError as error:
+        raise ValueError(describe(error.errors()[0], KINDS)) from None

@@ -36,7 +36,12 @@ class Validator(Protocol):
 
 
 def learning_rate(step: int, options: Optimization, steps: int) -> float:
-    """The learning rate of a step of `steps`: linear warm-up, then constant or half a cosine to the final ratio."""
+    """The learning rate of a step of `steps`: linear warm-up, then constant or half a cosine to the final ratio.
+
+    The curves of torch's LinearLR and CosineAnnealingLR, but a function of the step alone, as all that a step does: a
+    resumed run needs no scheduler's state. (The schedules of transformers and diffusers start the constant one at
+    zero, and run the cosine a step ahead.)
+    """
     if step < options.warmup_steps:
         return options.learning_rate * (step + 1) / options.warmup_steps
     if options.schedule == "constant":

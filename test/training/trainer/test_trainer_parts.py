@@ -6,6 +6,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, SequentialLR
 
 from training.trainer.average import WeightAverage
 from training.trainer.memory import count_activations
@@ -24,6 +25,21 @@ def test_learning_rate_warms_up_and_decays():
 def test_constant_learning_rate_stays_after_the_warm_up():
     options = Optimization(max_steps=100, learning_rate=1.0, warmup_steps=10, schedule="constant")
     assert [learning_rate(step, options, 100) for step in (4, 10, 99)] == [0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_schedules_are_torchs(schedule):
+    options = Optimization(
+        max_steps=60, learning_rate=0.3, warmup_steps=7, schedule=schedule, final_learning_rate_ratio=0.1
+    )
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
+    warm_up = LinearLR(optimizer, start_factor=1 / 7, total_iters=6)
+    after = CosineAnnealingLR(optimizer, T_max=53, eta_min=0.03) if schedule == "cosine" else ConstantLR(optimizer, 1.0)
+    scheduler = SequentialLR(optimizer, [warm_up, after], milestones=[7])
+    for step in range(60):
+        assert learning_rate(step, options, 60) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
 
 
 def test_activations_are_what_the_backward_pass_needs():
