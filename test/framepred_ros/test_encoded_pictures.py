@@ -10,8 +10,8 @@ from framepred_ros import encoded_pictures
 from framepred_ros.encoded_pictures import MAX_PIXELS, PictureError, check_picture_size, decode_stored, read_picture
 from framepred_ros.predict_command import read_image
 from training.dataset.index import DatasetError
-from training.episodes.pictures import decode_picture, decode_whole
 from training.dataset.stored_pairs import read_frame
+from training.episodes.pictures import decode_picture, decode_whole
 
 DECODERS = {
     "camera": decode_stored,
