@@ -52,8 +52,9 @@ def ssim_with_map(a: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray]:
     `ssim` is the mean of the map without its outermost `SMALLEST_SIDE // 2` pixels, whose windows leave the image.
     """
     _check(a, b)
-    mean, windows = structural_similarity(a, b, data_range=255, channel_axis=2, full=True)
-    return float(mean), windows.mean(axis=2)
+    # Channel by channel: how a colour picture is announced changed between scikit-image 0.18 (Ubuntu 22.04) and 0.19.
+    channels = [structural_similarity(a[..., c], b[..., c], data_range=255, full=True) for c in range(3)]
+    return float(np.mean([mean for mean, _ in channels])), np.mean([windows for _, windows in channels], axis=0)
 
 
 def _check(a: np.ndarray, b: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from framepred_ros.files import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MEDIAN_CUT, NO_DITHER = 0, 0  # Pillow's numbers; the names moved between 9.0 (Ubuntu 22.04) and 10
 LABEL_HEIGHT = 28  # pixels
 GAP = 4
 INK, PAPER = (30, 30, 30), (255, 255, 255)
@@ -70,8 +72,8 @@ def save_gif(path: Path, pictures: Sequence[Image.Image], period: float, colors:
     # One palette for all frames: it does not flicker, and still pixels compress to nothing.
     chosen = pictures[:: max(1, len(pictures) // 8)]
     sample = Image.fromarray(np.concatenate([np.asarray(picture) for picture in chosen]))
-    palette = sample.quantize(colors, method=Image.Quantize.MEDIANCUT)
-    first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    palette = sample.quantize(colors, method=MEDIAN_CUT)
+    first, *others = [picture.quantize(palette=palette, dither=NO_DITHER) for picture in pictures]
     duration = max(SHORTEST, round(1000 * period))
     with replacing(path) as temporary:
         first.save(temporary, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
@@ -135,7 +137,18 @@ def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:
 def _font(label: str, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The largest readable size of Pillow's own font in which the label fits."""
     for size in range(16, 8, -1):
-        font = ImageFont.load_default(size)
+        font = _font_of(size)
         if font.getlength(label) <= width:
             break
     return font
+
+
+@cache
+def _font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font in a size; matplotlib's where Pillow, before 10.1, has it in one size only."""
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:
+        import matplotlib
+
+        return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)

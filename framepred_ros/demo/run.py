@@ -13,7 +13,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from framepred_ros.demo.command import DemoError
 from framepred_ros.demo.processes import ChildProcess
@@ -130,10 +131,18 @@ class Demo:
             raise DemoError(f"{process.name} ended with code {process.exit_code}\n{process.describe_end()}")
 
 
+class Count(ProgressColumn):
+    """Done and total; rich has such a column from 12.3 on, and Ubuntu 22.04 has 11.2."""
+
+    def render(self, task: Task) -> Text:
+        """As `3/12`."""
+        return Text(f"{task.completed:.0f}/{'?' if task.total is None else f'{task.total:.0f}'}")
+
+
 @contextmanager
 def ros_and_progress(console: Console) -> Iterator[Progress]:
     """Initialise ROS and show progress for the block; bad checkpoints and bags in it become a DemoError."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), Count(), TimeElapsedColumn())
     rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
     try:
         with Progress(*columns, console=console) as progress:

@@ -8,10 +8,15 @@ import threading
 
 import psutil
 
+from framepred_ros.prediction.cpu_quota import cpu_quota
+
 
 def usable_cores() -> int:
-    """How many logical cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many logical cores this process may keep busy: those it may run on, and no more than a container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    # Rounded down: with more threads than that, all of them would stand still for the rest of each period.
+    return cores if quota is None else max(1, min(cores, int(quota)))
 
 
 def lower_priority(niceness: int) -> None:
