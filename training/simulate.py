@@ -1,4 +1,7 @@
-"""Simulate robot episodes of the paper's three tasks: `python -m training.simulate --out EPISODES --episodes 100`."""
+"""Simulate robot episodes: the paper's three tasks, or scenes in which several instructions are possible.
+
+`python -m training.simulate --out EPISODES --episodes 100`, `... --tasks table_scenes --look mixed`; docs/simulator.md.
+"""
 
 import argparse
 import os
