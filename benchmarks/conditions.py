@@ -31,10 +31,11 @@ from tqdm import tqdm
 
 from benchmarks.shipped import shipped_episodes
 from framepred_ros.pictures import save_figure
+from framepred_ros.prediction.cache import CACHE_VARIABLE
 from framepred_ros.prediction.checkpoint import shipped_checkpoint
 from framepred_ros.prediction.conditions import history_channel_count
-from framepred_ros.prediction.openvino_unet import CACHE_VARIABLE
 from framepred_ros.prediction.predictor import FramePredictor
+from framepred_ros.prediction.torch_predictor import TorchPredictor
 from framepred_ros.tables import print_tables
 from training.evaluation.report import environment
 
@@ -82,7 +83,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measure(predictor: FramePredictor, engine: str, calls: int) -> list[Cost]:
+def measure(predictor: TorchPredictor, engine: str, calls: int) -> list[Cost]:
     """Times all variants, round by round."""
     variants = make_variants(predictor, engine)
     spent: dict[str, list[float]] = {name: [] for name in variants}
@@ -105,7 +106,7 @@ def measure(predictor: FramePredictor, engine: str, calls: int) -> list[Cost]:
     ]
 
 
-def make_variants(predictor: FramePredictor, engine: str) -> dict[str, Callable[[], object]]:
+def make_variants(predictor: TorchPredictor, engine: str) -> dict[str, Callable[[], object]]:
     """Calls by name, the plain one first; their arguments are frames of a shipped episode."""
     steps = predictor.history or HISTORY
     horizons = predictor.info.horizons or HORIZONS
@@ -132,8 +133,8 @@ def make_variants(predictor: FramePredictor, engine: str) -> dict[str, Callable[
 
 
 def conditioned(
-    predictor: FramePredictor, horizons: tuple[int, int] | None, history: tuple[int, ...], engine: str
-) -> FramePredictor:
+    predictor: TorchPredictor, horizons: tuple[int, int] | None, history: tuple[int, ...], engine: str
+) -> TorchPredictor:
     """The predictor with a UNet that takes these conditions; weights of other shapes than its own are new."""
     own, latents = predictor.unet, predictor.vae.config.latent_channels
     channels = (predictor.info.history_channels if predictor.history else min(HISTORY_CHANNELS, latents)) or latents
@@ -147,7 +148,7 @@ def conditioned(
     unet.load_state_dict(same, strict=False)
     info = replace(predictor.info, horizons=horizons, history=history, history_channels=channels if history else None)
     parts = predictor.vae, predictor.text_encoder, predictor.tokenizer, unet.to(own.device, own.dtype)
-    return FramePredictor(*parts, predictor.scheduler, info, engine)
+    return TorchPredictor(*parts, predictor.scheduler, info, engine)
 
 
 def write(out: Path, facts: dict, costs: list[Cost]) -> None:
