@@ -18,6 +18,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tqdm import tqdm
 
+from framepred_ros.node.newest_frames import Frame
+from framepred_ros.node.past_frames import PastFrames
 from framepred_ros.prediction.predictor import FramePredictor
 from framepred_ros.ros.image_messages import image_from_rgb, rgb_from_image
 
@@ -94,6 +96,8 @@ def measure_conversions(frame: np.ndarray, instruction: str, predictor: FramePre
         "the model's output to picture": (recorded.repeat, plain_show),
         "picture to message": (lambda: image_from_rgb(future, Header()), lambda: _plain_message(frame)),
     }
+    if predictor.history:
+        pairs["the past, kept and given"] = past_ways(frame, predictor)
     threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -105,6 +109,39 @@ def measure_conversions(frame: np.ndarray, instruction: str, predictor: FramePre
     cv2.setNumThreads(threads[1])
     total = Conversion("together", *(sum(getattr(each, which) for each in measured) for which in ("ours", "plain")))
     return [*measured, total]
+
+
+def past_ways(frame: np.ndarray, predictor: FramePredictor) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Giving the model its past with each frame of a camera that sends one per step: the node's way, and the plain one.
+
+    The plain way keeps the messages, and decodes and resizes those that a prediction needs.
+    """
+    history, step = predictor.history, round((predictor.step_duration or 0.1) * 10**9)
+    past = PastFrames(history, step / 1e9, predictor.info.resolution)
+
+    def arriving(number: int) -> Frame:
+        message = image_from_rgb(frame, Header())
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(number * step, 10**9)
+        arrived = Frame(None, message, rgb_from_image)
+        arrived.rgb  # noqa: B018  (decoded for the prediction itself)
+        return arrived
+
+    for number in range(history[-1]):
+        past.add(arriving(number), wanted=True)
+    # Making messages is not the node's work.
+    ready = iter([arriving(history[-1] + number) for number in range(REPEATS)])
+    messages = [image_from_rgb(frame, Header())] * len(history)
+
+    def ours() -> object:
+        arrived = next(ready)
+        past.add(arrived, wanted=True)
+        return predictor._past([frame], [past.before(arrived)])
+
+    def plain() -> object:
+        earlier = {steps: rgb_from_image(message) for steps, message in zip(history, messages, strict=True)}
+        return predictor._past([frame], [earlier])
+
+    return ours, plain
 
 
 def _plain_picture(message: Image) -> np.ndarray:

@@ -34,12 +34,12 @@ from framepred_ros.node.newest_frames import Frame
 from framepred_ros.node.past_frames import PastFrames
 from framepred_ros.node.prediction_worker import PredictionWorker
 from framepred_ros.node.settings import read_settings
+from framepred_ros.prediction.predictor import SMALLEST_SIDE
 
 if TYPE_CHECKING:
     from framepred_ros.node.camera_monitor import CameraMonitor
     from framepred_ros.prediction.predictor import FramePredictor
 
-SMALLEST_SIDE = 64  # pixels of what FramePredictor takes
 UNKNOWN_STEP = "the checkpoint does not say how long a step is; set the parameter step_duration"
 
 

@@ -1,9 +1,12 @@
 import json
 
 import pytest
+from ros_testing import make_picture
 from tiny_checkpoint import make_tiny_checkpoint
 
+from benchmarks.conversions import measure_conversions, past_ways
 from benchmarks.node import main
+from framepred_ros import FramePredictor
 from framepred_ros.ros.local_network import PROFILE_VARIABLES
 
 
@@ -25,3 +28,15 @@ def test_a_live_node_is_fed_questioned_and_ended(tmp_path, capsys, monkeypatch):
         assert conversions[name]["ours"] < conversions[name]["plain"]
     assert (tmp_path / "out/node.png").is_file()
     assert "answer to a request" in capsys.readouterr().out
+
+
+def test_the_past_that_the_node_keeps_is_what_decoding_all_of_it_again_gives(tmp_path):
+    checkpoint = make_tiny_checkpoint(tmp_path, history=(2, 5), history_channels=4)
+    predictor = FramePredictor.from_pretrained(checkpoint, device="cpu", engine="fast")
+    ours, plain = past_ways(make_picture(), predictor)
+    expected = plain()
+    for _ in range(3):
+        kept = ours()
+        assert kept.present.all() and (kept.pixels == expected.pixels).all()
+    names = [each.name for each in measure_conversions(make_picture(), "go", predictor)]
+    assert names[-2:] == ["the past, kept and given", "together"]

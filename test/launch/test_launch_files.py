@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rcl_interfaces.srv import GetParameters
 from ros_testing import Process, make_picture, write_bag
 from sensor_msgs.msg import Image
 
@@ -64,8 +65,12 @@ def test_predictor_launch_passes_on_what_is_given(prefix, tester, tiny_checkpoin
 
 def test_predictor_launch_maps_topics_for_every_camera(prefix, tester, tiny_checkpoint):
     arguments = {"cameras": "[left, right]", "image_topic": "/{camera}/rgb", "image_transport": "compressed"}
-    with launched(prefix, "predictor.launch.py", checkpoint=tiny_checkpoint, monitor="true", **arguments) as launch:
+    arguments |= {"monitor": "true", "horizons": "[50]"}
+    with launched(prefix, "predictor.launch.py", checkpoint=tiny_checkpoint, **arguments) as launch:
         tester.wait_for_state("predictor", "active")
+        request = GetParameters.Request(names=["horizons"])
+        (horizons,) = tester.call(GetParameters, "predictor/get_parameters", request).values
+        assert list(horizons.integer_array_value) == [50]
         for camera in ("left", "right"):
             assert tester.count_subscribers(f"/{camera}/rgb/compressed") == 1
             assert tester.count_publishers(f"/{camera}/predicted_frame/compressed") == 1

@@ -77,7 +77,7 @@ def test_a_checkpoint_of_several_horizons_also_gives_a_strip(episodes, tmp_path)
 
     checkpoint = make_tiny_checkpoint(tmp_path / "conditioned", horizon=HORIZON, **CONDITIONS)
     output = tmp_path / "out"
-    with run_demo("--episodes", episodes, "--checkpoint", checkpoint, "--output", output) as demo:
+    with run_demo("--episodes", episodes, "--tasks", "beat", "--checkpoint", checkpoint, "--output", output) as demo:
         assert demo.wait() == 0, demo.output
         assert "strip.png" in demo.output
     with Image.open(output / "strip.png") as strip:
