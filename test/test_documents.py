@@ -58,6 +58,11 @@ def is_there(name: str) -> bool:
     return False
 
 
+def test_the_readme_leads_to_all_documents():
+    readme = (ROOT / "README.md").read_text()
+    assert not [str(path) for path in DOCUMENTS if path.name != "README.md" and path.name not in readme]
+
+
 def test_one_version_in_all_places():
     manifest = ElementTree.parse(ROOT / "package.xml").getroot()
     here = manifest.findtext("version")
