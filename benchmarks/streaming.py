@@ -97,7 +97,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--warm-checkpoint", help="one of several steps, for the warm start (default: the same)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... or auto")
-    parser.add_argument("--every", type=int, default=2, help="predict from each so manyth frame of an episode")
+    parser.add_argument("--every", type=int, default=2, help="predict from every so many frames of an episode")
     parser.add_argument("--frames", type=int, default=1000, help="most predictions per episode, for skipping")
     parser.add_argument("--warm-frames", type=int, default=40, help="most predictions per episode, for the warm start")
     parser.add_argument("--out", type=Path, required=True, help="folder for streaming.json and streaming.png")

@@ -63,7 +63,7 @@ class Namesakes:
                 DiagnosticArray, "/diagnostics", listen, 10, callback_group=self._group
             )
         except RuntimeError as error:  # DDS security may forbid it
-            text = f"The name {self._name} is in use twice, and /diagnostics cannot be asked by whom: {error}"
+            text = f"The name {self._name} is in use twice; /diagnostics cannot be read to say by whom: {error}"
             self._node.get_logger().warning(text, throttle_duration_sec=600.0)
 
     def _take(self, array: DiagnosticArray) -> None:
