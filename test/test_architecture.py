@@ -6,7 +6,7 @@ bottom up, so nothing can import in a circle. docs/architecture.md says what eac
 
 import ast
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pytest
@@ -64,6 +64,11 @@ def modules() -> dict[str, Path]:
     return {_name(path): path for top in TOP for path in sorted((ROOT / top).rglob("*.py"))}
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -83,7 +88,7 @@ def imports() -> dict[str, dict[str, int]]:
 
 
 def _imported(path: Path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -106,7 +111,7 @@ def test_imported_names_are_there():
     """Imports inside functions, too, and in benchmarks: no other test may run them."""
     missing = []
     for path in [*modules().values(), *(ROOT / "test").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ImportFrom) and node.module in modules():
                 names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in modules()}
                 missing += [f"{path.relative_to(ROOT)}:{node.lineno}: {name}" for name in names - bound(node.module)]
@@ -117,7 +122,7 @@ def test_imported_names_are_there():
 def bound(module: str) -> set[str]:
     """The names that a module of ours may give: whatever it binds anywhere."""
     names = set()
-    for node in ast.walk(ast.parse(modules()[module].read_text())):
+    for node in ast.walk(tree(modules()[module])):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -179,7 +184,7 @@ def test_files_and_functions_can_be_read_at_a_sitting():
         text = path.read_text()
         name = path.relative_to(ROOT)
         assert text.count("\n") <= LONGEST_FILE, f"{name}: too long a file; give it one subject"
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = node.end_lineno - node.lineno + 1
                 assert lines <= LONGEST_FUNCTION, f"{name}:{node.lineno}: {node.name} has {lines} lines"

@@ -47,7 +47,7 @@ def test_pair_table_knows_every_phrasing_of_an_episode(table, rows):
 
 
 def test_a_batch_is_made_of_numbered_samples(table):
-    """Whoever draws them and in whatever portions: one process or two, at once or accumulated, resumed or not."""
+    """The same samples in one process or two, at once or accumulated, resumed or not."""
     sampler = Sampler(table, Data(), seed=1)
     whole = sampler.draw(0, 12)
     parts = [Sampler(table, Data(), seed=1).draw(first, 4) for first in (0, 4, 8)]
