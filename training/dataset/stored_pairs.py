@@ -1,4 +1,4 @@
-"""The pairs that an evaluation runs on: which ones, and their frames."""
+"""Pairs of a dataset as they lie in its files: evenly drawn ones, those of other horizons, and their frames."""
 
 from __future__ import annotations
 
