@@ -62,7 +62,7 @@ class Graph:
     constants: np.ndarray
 
     def fill(self, block: np.ndarray, weights: Path) -> None:
-        """Puts the block of constants together, with a checkpoint's weights in float32.
+        """Puts the block of constants together, with a checkpoint's weights as they are stored.
 
         Args:
             block: uint8 (size,), filled here.
@@ -75,7 +75,7 @@ class Graph:
         with safe_open(weights, framework="numpy") as tensors:
             for name, offset in sorted(self.weights.items(), key=lambda item: item[1]):
                 try:
-                    values = np.asarray(tensors.get_tensor(name), np.float32).reshape(-1).view(np.uint8)
+                    values = tensors.get_tensor(name).reshape(-1).view(np.uint8)
                 except SafetensorError as error:
                     raise FormError(f"{weights} has no tensor {name}: {error}") from None
                 if not end <= offset <= self.size - len(values):

@@ -5,6 +5,7 @@ import pytest
 
 from framepred_ros.metrics import psnr, ssim
 from framepred_ros.prediction.checkpoint import read_checkpoint_info, shipped_checkpoint
+from framepred_ros.prediction.light.form import FOLDER, FormError, digest, read_form
 from framepred_ros.prediction.predictor import FramePredictor
 from framepred_ros.replay.episode_bag import BagFrame, BagInstruction, EpisodeBag, episodes_by_task
 
@@ -25,6 +26,15 @@ def test_it_is_small_and_says_what_it_predicts():
     assert (info.horizon, info.step_duration) == (50, 0.06)
     assert sorted(info.tasks) == TASKS == sorted(episodes_by_task())
     assert (folder / "README.md").read_text().startswith("---\nlicense: apache-2.0")
+
+
+def test_its_compiled_form_belongs_to_its_weights():
+    folder = shipped_checkpoint()
+    remedy = f"make it anew: framepred export {folder} -o {folder}"
+    try:
+        read_form(folder / FOLDER, digest(folder))
+    except FormError as error:
+        pytest.fail(f"{error}; {remedy}")
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -71,7 +71,7 @@ def test_weights_stay_where_they_are(exported):
         graph.fill(block, exported / WEIGHTS[name])
         tensors = load_file(exported / WEIGHTS[name])
         for key, offset in graph.weights.items():
-            values = tensors[key].astype(np.float32).tobytes()
+            values = tensors[key].tobytes()
             assert block[offset : offset + len(values)].tobytes() == values
 
 
