@@ -140,6 +140,19 @@ def test_copies_of_a_pair_do_not_shrink_the_error():
     assert standard_error(np.repeat(values, 30), np.repeat(episodes, 30)) == pytest.approx(once)
 
 
+def test_that_tasks_differ_is_no_error_of_the_mean_over_them():
+    rng = np.random.default_rng(0)
+    values, episodes = rng.normal(size=40), np.arange(40)
+    tasks = episodes % 2
+    apart = standard_error(values + 100 * tasks, episodes, tasks)
+    assert apart == pytest.approx(standard_error(values, episodes, tasks))
+    assert apart == pytest.approx(np.hypot(*(standard_error(values[tasks == t], episodes[:20]) for t in (0, 1))) / 2)
+    assert standard_error(values, episodes, np.minimum(episodes, 1)) is None  # a task of one episode
+
+    scores = [fake_score(task, episode, ssim) for task, ssim in (("a", 0.2), ("b", 0.9)) for episode in range(3)]
+    assert summarize(scores)["overall"]["prediction"]["ssim"]["standard_error"] == pytest.approx(0)
+
+
 def test_draw_evenly(rows):
     drawn = draw_evenly(rows, 3)
     for task in TASKS:

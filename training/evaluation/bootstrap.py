@@ -26,7 +26,9 @@ class Difference:
 def paired_bootstrap(
     scores: Sequence[PairScore], subject: str, reference: str, metric: str, seed: int = 0
 ) -> Difference | None:
-    """Difference subject - reference of a metric, over the pairs where both are defined; None below two episodes.
+    """Difference subject - reference of a metric, over the pairs where both are defined.
+
+    None where a task has a single episode: drawn anew it is the same, which would look certain.
 
     Episodes are drawn with replacement, each task keeping its number of them; within an episode pairs are
     near-duplicates. p counts the resamples on the wrong side of zero, twice, so it is never below 2 / `RESAMPLES`; with
@@ -37,7 +39,7 @@ def paired_bootstrap(
         a, b = (score.values[name].get(metric) for name in (subject, reference))
         if a is not None and b is not None:
             by_task.setdefault(score.row.task, {}).setdefault(score.row.episode, []).append(a - b)
-    if sum(map(len, by_task.values())) < 2:
+    if not by_task or min(map(len, by_task.values())) < 2:
         return None
     rng = np.random.default_rng(seed)
     total, count = np.zeros(RESAMPLES), np.zeros(RESAMPLES)

@@ -47,4 +47,6 @@ def test_the_interval_is_that_of_independent_episodes_whatever_their_pairs():
 
 def test_one_episode_or_an_undefined_metric_says_nothing():
     assert paired_bootstrap(scores_with([("a", 0, 1.0)]), "new", "old", "psnr") is None
+    one_of_each_task = [("a", 0, 1.0), ("b", 0, 1.1), ("c", 0, 0.9)]
+    assert paired_bootstrap(scores_with(one_of_each_task), "new", "old", "psnr") is None
     assert paired_bootstrap(scores_with([("a", 0, 1.0), ("a", 1, 1.0)]), "new", "old", "block_error") is None

@@ -93,22 +93,31 @@ def _cell(values: Sequence[float | None], episodes: Sequence[str]) -> dict[str, 
         return None
     numbers = np.array([value for value, _ in defined])
     clusters = np.unique([episode for _, episode in defined], return_inverse=True)[1]
-    error = standard_error(numbers, clusters)
+    tasks = np.unique([episode.rpartition("/")[0] for _, episode in defined], return_inverse=True)[1]
+    error = standard_error(numbers, clusters, tasks)
     return {"mean": float(numbers.mean()), "standard_error": error, "count": len(numbers)}
 
 
-def standard_error(values: np.ndarray, clusters: np.ndarray) -> float | None:
+def standard_error(values: np.ndarray, clusters: np.ndarray, strata: np.ndarray | None = None) -> float | None:
     """Standard error of the mean of `values` (N,), clustered by `clusters` (N,) of integers from 0.
 
     Pairs of one episode are near-duplicates of each other; counting them as independent would make the error look
     several times too small. So the deviations are summed within an episode first. With one pair per episode this is
     the usual standard deviation / sqrt(N); with a single episode it is unknown, None.
+
+    `strata` (N,) are the tasks, which are chosen and not drawn: that they differ from each other is no error of the
+    mean over them. Deviations are from the mean of the task; None where a task has a single episode.
     """
-    count = int(clusters.max()) + 1
-    if count < 2:
-        return None
-    sums = np.bincount(clusters, weights=values - values.mean())
-    return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(values)
+    variance = 0.0
+    for stratum in [np.ones(len(values), bool)] if strata is None else [strata == each for each in np.unique(strata)]:
+        of_stratum = values[stratum]
+        numbers = np.unique(clusters[stratum], return_inverse=True)[1]
+        count = int(numbers.max()) + 1
+        if count < 2:
+            return None
+        sums = np.bincount(numbers, weights=of_stratum - of_stratum.mean())
+        variance += count / (count - 1) * float(sums @ sums)
+    return math.sqrt(variance) / len(values)
 
 
 def _macro(summaries: Sequence[dict[str, Any]], subjects: Sequence[str]) -> dict[str, Any]:
