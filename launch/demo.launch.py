@@ -24,19 +24,29 @@ def start_camera(context):
     episode = {
         spec.name: ParameterValue(given[spec.name], value_type=str) for spec in EPISODE_PARAMETERS if spec.name in given
     }
+    # The predictor checks what is given; here it only goes along.
+    clock = {"use_sim_time": ParameterValue(given["use_sim_time"], value_type=bool)} if "use_sim_time" in given else {}
     node = Node(
         package="framepred_ros",
         executable="camera_node",
         namespace=given.get("namespace"),
-        parameters=[{**episode, "loop": True, "wait_for_subscribers": 1}],
+        parameters=[{**episode, "loop": True, "wait_for_subscribers": 1} | clock],
         remappings=[
             (topic, given[name])
             for topic, name in (("image", "image_topic"), ("instruction", "instruction_topic"))
             if name in given
         ],
         output="screen",
+        on_exit=end_demo,
     )
     return [node]
+
+
+def end_demo(event, context):
+    """End the predictor, too, which would wait for ever for another camera; the exit code says that it went wrong."""
+    if context.is_shutdown:
+        return None
+    raise RuntimeError(f"the camera ended with exit code {event.returncode}; its last lines above say why")
 
 
 def generate_launch_description():

@@ -91,6 +91,55 @@ def test_predictor_launch_starts_a_killed_node_again(prefix, tester, tiny_checkp
         assert code == 0 and launch.output.count("process has died") == 2, launch.output
 
 
+def pids(launch):
+    return [int(line.split("]")[0]) for line in launch.output.split("process started with pid [")[1:]]
+
+
+def test_a_node_that_refuses_its_options_is_not_started_again(prefix):
+    with launched(prefix, "predictor.launch.py", respawn="true", steps="-1") as launch:
+        launch.wait()  # launch ends with its last process
+        assert len(pids(launch)) == 1 and "steps out of range" in launch.output, launch.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_node_that_is_asked_to_end_is_not_started_again(prefix, tester, tiny_checkpoint, number):
+    with launched(prefix, "predictor.launch.py", checkpoint=tiny_checkpoint, respawn="true") as launch:
+        tester.wait_until(lambda: "Active: " in launch.output, "the node is active")
+        os.kill(pids(launch)[0], number)
+        launch.wait()
+        assert len(pids(launch)) == 1 and "process has finished cleanly" in launch.output, launch.output
+
+
+def test_simulated_time_reaches_the_node(prefix, tester, tiny_checkpoint):
+    with launched(prefix, "predictor.launch.py", checkpoint=tiny_checkpoint, use_sim_time="true") as launch:
+        answer = tester.call(GetParameters, "predictor/get_parameters", GetParameters.Request(names=["use_sim_time"]))
+        assert answer.values[0].bool_value
+        code, _ = launch.end(signal.SIGINT)
+        assert code == 0, launch.output
+
+
+@pytest.mark.parametrize("name", ["use_sim_time", "respawn"])
+def test_what_is_neither_true_nor_false_is_refused(prefix, name):
+    with launched(prefix, "predictor.launch.py", **{name: "perhaps"}) as launch:
+        assert launch.wait() == 1
+        assert f"{name} must be true or false, not 'perhaps'" in launch.output, launch.output
+
+
+def test_arguments_of_a_parent_can_be_kept_out(prefix, tester, tiny_checkpoint):
+    """As docs/node.md has it; without the group, launch hands on the parent's `device`."""
+    code = """
+from launch.actions import GroupAction, IncludeLaunchDescription, SetLaunchConfiguration
+from launch.launch_description_sources import PythonLaunchDescriptionSource as Source
+include = IncludeLaunchDescription(Source(sys.argv[1]), launch_arguments=[("checkpoint", sys.argv[2])])
+parent = SetLaunchConfiguration("device", "nonsense")
+description = LaunchDescription([parent, GroupAction([include], forwarding=False)])
+"""
+    with launch_process(prefix, code, ROOT / "launch" / "predictor.launch.py", tiny_checkpoint) as launch:
+        tester.wait_for_state("predictor", "active")
+        code, _ = launch.end(signal.SIGINT)
+        assert code == 0, launch.output
+
+
 def test_a_launch_file_can_drive_the_lifecycle(prefix, tester, tiny_checkpoint):
     code = """
 from launch.actions import EmitEvent, RegisterEventHandler
@@ -121,3 +170,10 @@ def test_demo_launch_feeds_the_predictor(prefix, tester, tiny_checkpoint, tmp_pa
         assert predictions[-1].header.frame_id == "head_camera"
         code, _ = launch.end(signal.SIGINT)
         assert code == 0 and launch.output.count("process has finished cleanly") == 2, launch.output
+
+
+def test_a_demo_whose_camera_cannot_play_ends(prefix):
+    with launched(prefix, "demo.launch.py", task="nope") as launch:
+        assert launch.wait() == 1
+        assert "no episode of task 'nope'" in launch.output and "the camera ended with exit code 1" in launch.output
+        assert "process has finished cleanly" in launch.output, "the predictor is ended, too"
