@@ -16,7 +16,7 @@ from training.simulation.stage.textures import Texture, texture_png
 TABLE_TOP = 0.74
 STEP = 1 / 250  # seconds, RoboTwin's simulation step
 CAMERA_WIDTH, CAMERA_HEIGHT = 320, 240
-CAMERA_FOVY = 37.0  # degrees, RoboTwin's D435
+CAMERA_FOVY = Appearance.field_of_view  # degrees
 CAMERA_POSITION = np.array([-0.032, -0.45, 1.35])
 CAMERA_FORWARD = np.array([0.0, 0.6, -0.8])  # what SAPIEN makes of RoboTwin's unnormalised vector
 
