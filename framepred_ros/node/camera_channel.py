@@ -160,9 +160,9 @@ class CameraChannel:
                 throttle_duration_sec=10.0,
             )
             return Drop.NO_INSTRUCTION
-        lazy = self._shared.node.get_parameter("lazy").value
-        watched = self.monitor is not None or self.outputs.watched or self._strip_wanted() or not lazy
-        return None if watched else Drop.NOT_WATCHED
+        lazy, strip = self._shared.node.get_parameter("lazy").value, self._strip_wanted()
+        watched = strip or self.monitor is not None or self.outputs.watched
+        return None if watched or not lazy else Drop.NOT_WATCHED
 
     def _strip_wanted(self) -> bool:
         """Return whether there is a strip to predict, and say so where somebody waits for one in vain."""

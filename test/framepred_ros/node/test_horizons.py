@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
-from ros_testing import INSTRUCTION, Camera, make_picture, predictor_node_here, stamp_of
+from ros_testing import INSTRUCTION, Camera, make_header, make_picture, predictor_node_here, stamp_of
 from sensor_msgs.msg import Image
 from tiny_checkpoint import make_tiny_checkpoint
 
-from framepred_ros.ros.image_messages import rgb_from_image
+from framepred_ros.node.jobs import Job, predict_jobs
+from framepred_ros.node.newest_frames import Frame
+from framepred_ros.node.settings import PredictionSettings
+from framepred_ros.ros.image_messages import image_from_rgb, rgb_from_image
 
 pytestmark = pytest.mark.ros
 NANOSECONDS_PER_STEP = 60_000_000
@@ -52,6 +55,16 @@ def batches(node, monkeypatch):
 
 def set_horizons(tester, horizons):
     assert tester.set_parameter("predictor", "horizons", horizons).successful
+
+
+def test_whoever_waits_for_a_strip_that_is_not_asked_for_reads_why(node, camera, tester, capfd):
+    strips, outputs = tester.record(Image, "predicted_strip"), node._pipeline.channels[""].outputs
+    tester.wait_until(lambda: outputs.strip_watched, "somebody looks")
+    camera.predict(make_picture())
+    assert "Nothing comes on predicted_strip while the parameter horizons is empty" in capfd.readouterr().err
+    assert not strips
+    tester.destroy_subscription(next(each for each in tester.subscriptions if each.topic_name == "/predicted_strip"))
+    tester.wait_until(lambda: not outputs.strip_watched, "nobody looks any more")
 
 
 def test_another_horizon_holds_from_the_next_frame_on(node, camera, tester, predictor):
@@ -106,6 +119,26 @@ def test_an_unchanged_frame_gets_the_last_strip_again(node, camera, tester, batc
     assert batches[1:] == [[50, 10]], "another strip is another prediction"
     assert tester.set_parameter("predictor", "skip_unchanged", 0).successful
     set_horizons(tester, [])
+
+
+def test_an_engine_that_compiles_gets_batches_of_as_many_frames_as_there_are_cameras(predictor, monkeypatch):
+    pictures = [make_picture(seed=seed) for seed in range(2)]
+    frames = [Frame(None, image_from_rgb(picture, make_header(0)), rgb_from_image) for picture in pictures]
+    jobs = [Job(frames[0], INSTRUCTION, 50, (10, 50, 100)), Job(frames[1], INSTRUCTION, 25)]
+    expected = predict_jobs(predictor, jobs, PredictionSettings())
+    assert [len(each.strip) for each in expected] == [3, 0] and expected[0].strip[1] is expected[0].picture
+    sizes, predict_batch = [], predictor.predict_batch
+
+    def recorded(images, *arguments, **options):
+        sizes.append(len(images))
+        return predict_batch(images, *arguments, **options)
+
+    monkeypatch.setattr(predictor, "predict_batch", recorded)
+    monkeypatch.setattr(predictor, "engine", "compile")
+    for one, other in zip(predict_jobs(predictor, jobs, PredictionSettings()), expected, strict=True):
+        for picture, same in zip((one.picture, *one.strip), (other.picture, *other.strip), strict=True):
+            assert np.abs(picture.astype(int) - same).max() <= 1
+    assert sizes == [2, 2]
 
 
 @pytest.mark.parametrize(
