@@ -19,7 +19,7 @@ from training.small.fitted import fitted_autoencoder
 from training.small.loss import VelocityLoss, add_noise
 from training.small.model import build_scheduler, build_text_encoder, build_unet
 from training.small.rebasing import rebase
-from training.small.start import copy_weights, load_start
+from training.small.start import copy_weights, forget_words, load_start
 from training.small.tokenizer import train_tokenizer
 from training.trainer.drawn_conditions import drawn_conditions
 from training.trainer.latent_cache import cache_latents, drawn_latents, tokenize
@@ -75,21 +75,23 @@ class SmallLearner:
     """See `training.trainer.learner.Learner`.
 
     A new one starts from the checkpoint in `weights`, or, for None, has random weights that follow from the recipe's
-    seed and a tokenizer of the instructions; with `refit`, only the UNet is the checkpoint's. Raises WeightsError if
-    the checkpoint cannot be loaded.
+    seed and a tokenizer of the instructions; `relearn_words` and `refit` say what is new all the same. Raises
+    WeightsError if the checkpoint cannot be loaded.
     """
 
     def __init__(self, recipe: Recipe, instructions: Sequence[str], weights: Path | None = None):
         self.recipe, self.options, self.conditions = recipe, recipe.model, recipe.model.conditions
         self.scheduler = build_scheduler()
         self.start = load_start(weights, self.options) if weights else None
-        kept = self.start if not self.options.refit else None
+        kept = None if self.options.refit or self.options.relearn_words else self.start
         self.tokenizer = kept.tokenizer if kept else _new_tokenizer(self.options, instructions)
         set_seed(recipe.seed)
         self.latent_size = tuple(side // self.options.autoencoder.patch_size for side in recipe.resolution)
         self.model = _build_model(self.options, self.tokenizer, self.latent_size)
         if self.start:
             copy_weights(self.start, self.model.text_encoder if kept else None, self.model.unet)
+            if not kept:
+                forget_words(self.model.unet, self.start)
         self._template = copy.deepcopy(self.model)  # as it is before training wraps or shards it
 
     def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:

@@ -39,6 +39,24 @@ def load_start(folder: Path, options: SmallModel) -> Parts:
     return Parts(pipeline.vae.eval(), pipeline.text_encoder, pipeline.tokenizer, pipeline.unet)
 
 
+@torch.no_grad()
+def forget_words(unet: torch.nn.Module, start: Parts) -> None:
+    """Makes a start's UNet do for all words what it did for none, in place.
+
+    A text encoder with random weights in front of trained cross-attention is noise, against which training makes all
+    texts alike, and there they stay. With an output of zero, cross-attention does no harm, and what the words say is
+    learned as from scratch.
+    """
+    length = start.tokenizer.model_max_length
+    tokens = start.tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids
+    nothing = start.text_encoder(tokens)[0].mean(dim=1)[0]
+    for name, module in unet.named_modules():
+        if name.endswith("attn2"):
+            last = module.to_out[0]
+            last.bias += last.weight @ (module.to_v.weight @ nothing)
+            last.weight.zero_()
+
+
 def copy_weights(start: Parts, text_encoder: torch.nn.Module | None, unet: torch.nn.Module) -> None:
     """Copies the weights of a checkpoint into models of the recipe's sizes. Raises WeightsError if those differ.
 

@@ -27,7 +27,7 @@ class PairTable:
         clamped: whether the future of an episode's last frames is its very last one.
         episode, position: per pair, the index of its episode and the number of its current frame there; int64 (P,).
         stored: per episode, the index into `frames` of each of its frames by number, `NO_FRAME` where it is not stored.
-        task: per pair, the index of its task; int64 (P,).
+        task: per pair, the index of its task in `tasks`; int64 (P,).
         instructions: the distinct instructions, then the mirrored ones that are not among them.
         choices: per pair, the indices of the instructions that describe its episode.
         mirrored: per instruction that a pair may draw, the index of its mirror image or `NO_MIRROR`; int64.
@@ -43,6 +43,7 @@ class PairTable:
     position: np.ndarray
     stored: list[np.ndarray]
     task: np.ndarray
+    tasks: list[str]
     instructions: list[str]
     choices: list[np.ndarray]
     mirrored: np.ndarray
@@ -101,6 +102,7 @@ def make_pair_table(rows: Sequence[Row], manifest: DatasetManifest, mirror: bool
         position=np.array([row.frame for row in rows]),
         stored=stored,
         task=np.array([task_index[row.task] for row in rows]),
+        tasks=list(task_index),
         frames=list(frame_index),
         choices=pair_choices,
         mirrored=_index_mirrored(instruction_index, mirror),

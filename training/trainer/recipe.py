@@ -72,6 +72,8 @@ class SmallModel:
     Attributes:
         weights: a checkpoint of the same sizes to train on from, a folder or a hub id: its tokenizer and autoencoder
             are kept, its text encoder and UNet trained; null starts from scratch.
+        relearn_words: with `weights`, learn tokenizer and text encoder anew, from a UNet that at first does for all words
+            what it did for none. For a checkpoint that has learned to ignore its words, which it does not unlearn.
         refit: with `weights`, keep only the UNet, and fit the autoencoder and learn the words anew, for data with other
             colours or other words than the checkpoint has seen.
         tokenizer_merges: most byte-pair merges to learn from the instructions.
@@ -82,6 +84,7 @@ class SmallModel:
 
     kind: Literal["small"] = "small"
     weights: str | None = None
+    relearn_words: Flag = False
     refit: Flag = False
     tokenizer_merges: Int = 400
     difference_channels: Int | None = None
@@ -92,8 +95,9 @@ class SmallModel:
     loss: Loss = field(default_factory=Loss)
 
     def __post_init__(self):
-        if self.refit and self.weights is None:
-            raise ValueError("refit needs weights, the checkpoint to start from; without one everything is new anyway")
+        if (self.refit or self.relearn_words) and self.weights is None:
+            name = "refit" if self.refit else "relearn_words"
+            raise ValueError(f"{name} needs weights, a checkpoint to start from; without one everything is new anyway")
 
     @property
     def pixels_per_latent(self) -> int:
@@ -223,6 +227,8 @@ class Data:
     Attributes:
         tasks: train, and validate, on these tasks of the dataset only; null for all.
         balance_tasks: draw every task equally often; otherwise every pair once an epoch, in a new order each time.
+        shares: draw these tasks so often, by name, as shares of one; the other tasks share what is left by their number
+            of pairs. Takes the place of `balance_tasks`.
         mirror: mirror every other pair, with the sides in its instruction swapped; a pair whose instruction has no
             sure mirror image stays as it is (`training.trainer.mirroring`).
         max_samples: train on this many pairs, chosen at random; null for all.
@@ -230,12 +236,16 @@ class Data:
 
     tasks: tuple[str, ...] | None = None
     balance_tasks: Flag = True
+    shares: dict[str, float] | None = None
     mirror: Flag = False
     max_samples: Int | None = None
 
     def __post_init__(self):
         if self.max_samples is not None:
             _check_positive(self, "max_samples")
+        shares = self.shares or {}
+        if min(shares.values(), default=1) <= 0 or sum(shares.values()) > 1:
+            raise ValueError(f"shares must be above 0 and at most 1 together, not {self.shares}")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -6,6 +6,7 @@ do two processes, one process with twice the batch, and one that accumulates two
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -86,6 +87,7 @@ class Sampler:
         self.table, self.data, self.seed = table, data, seed
         self._windows = Windows(table, conditions or Conditions())
         self._groups = [np.flatnonzero(table.task == task) for task in np.unique(table.task)]
+        self._chances = None if data.shares is None else _chances(table, data.shares)
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def draw(self, first: int, count: int) -> Draw:
@@ -94,7 +96,9 @@ class Sampler:
 
     def _sample(self, number: int) -> tuple:
         random = np.random.default_rng([self.seed, number])
-        if self.data.balance_tasks:
+        if self._chances is not None:
+            pair = random.choice(self._groups[random.choice(len(self._groups), p=self._chances)])
+        elif self.data.balance_tasks:
             pair = random.choice(self._groups[random.integers(len(self._groups))])
         else:
             epoch, position = divmod(number, len(self.table))
@@ -109,6 +113,20 @@ class Sampler:
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.table))
+
+
+def _chances(table: PairTable, shares: Mapping[str, float]) -> np.ndarray:
+    """How often each task is drawn. Raises ValueError for a task that is not there, or for what does not add up."""
+    unknown = sorted(set(shares) - set(table.tasks))
+    if unknown:
+        raise ValueError(f"data.shares: no task {', '.join(unknown)} is trained on; there are {', '.join(table.tasks)}")
+    counts = np.bincount(table.task, minlength=len(table.tasks)).astype(float)
+    rest = np.array([0 if task in shares else count for task, count in zip(table.tasks, counts, strict=True)])
+    left = 1 - sum(shares.values())
+    if (rest.sum() > 0) != (left > 1e-6):
+        raise ValueError(f"data.shares: {shares} leave {left:g} for the other tasks")
+    given = np.array([shares.get(task, 0.0) for task in table.tasks])
+    return given + (left * rest / rest.sum() if rest.any() else 0.0)
 
 
 def draw_noise(seeds: np.ndarray, shape: tuple[int, ...], timesteps: int, last_fraction: float) -> Noise:
