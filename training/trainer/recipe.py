@@ -72,8 +72,8 @@ class SmallModel:
     Attributes:
         weights: a checkpoint of the same sizes to train on from, a folder or a hub id: its tokenizer and autoencoder
             are kept, its text encoder and UNet trained; null starts from scratch.
-        relearn_words: with `weights`, learn tokenizer and text encoder anew, from a UNet that at first does for all words
-            what it did for none. For a checkpoint that has learned to ignore its words, which it does not unlearn.
+        relearn_words: with `weights`, learn tokenizer and text encoder anew, from a UNet that at first does for all
+            words what it did for none. For a checkpoint that ignores its words, which it does not unlearn.
         refit: with `weights`, keep only the UNet, and fit the autoencoder and learn the words anew, for data with other
             colours or other words than the checkpoint has seen.
         tokenizer_merges: most byte-pair merges to learn from the instructions.
