@@ -74,13 +74,27 @@ def test_a_refitted_start_keeps_the_motion_and_learns_colours_and_words_anew(dat
     refitted = tmp_path / "checkpoint"
     before, after = weights(other_task, "unet"), weights(refitted, "unet")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed <= {"conv_in.weight", "conv_in.bias", "conv_out.weight", "conv_out.bias"} and changed
+    ends = {"conv_in.weight", "conv_in.bias", "conv_out.weight", "conv_out.bias"}
+    assert changed - ends == {name for name in before if ".attn2.to_out.0." in name} and changed & ends
+    assert all((after[name] == 0).all() for name in changed if name.endswith(".attn2.to_out.0.weight"))
     for part in ("vae", "text_encoder"):
         before, after = weights(other_task, part), weights(refitted, part)
         assert any(before[name].shape != after[name].shape or (before[name] != after[name]).any() for name in before)
     vocabularies = [(folder / "tokenizer" / "tokenizer.json").read_text() for folder in (other_task, refitted)]
     assert vocabularies[0] != vocabularies[1]
     assert "trained on from" in (refitted / "README.md").read_text()
+
+
+def test_words_that_are_learned_anew_say_nothing_at_first(dataset, other_task, tmp_path):
+    options = [f"model.weights={other_task}", "model.relearn_words=true"]
+    still = ["optimization.learning_rate=1e-12", "optimization.max_steps=2", "optimization.weight_decay=0"]
+    assert main(arguments(dataset, tmp_path, *options, *still)) == 0
+    before, after = weights(other_task, "vae"), weights(tmp_path / "checkpoint", "vae")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    predictor = FramePredictor.from_pretrained(tmp_path / "checkpoint", device="cpu", engine="fast")
+    frame = read_frame(load_split(dataset, "test")[0].input_image)
+    pictures = predictor.predict_batch([frame] * 2, ["push it left", "sing a song"])
+    assert (pictures[0] == pictures[1]).all()
 
 
 @pytest.mark.parametrize(
