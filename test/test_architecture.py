@@ -54,7 +54,10 @@ MADE = {
 """`FramePredictor.from_pretrained` makes the kind of itself that fits a checkpoint: the only arrows that run up."""
 SHARED = {"__init__", "encoded_pictures", "files", "metrics", "patch_autoencoder", "pictures", "tables"}
 """What all rooms may import of the runtime's root; the rest of it is commands."""
-COMMANDS = {"build_dataset", "compare", "distill", "evaluate", "export_bag", "inspect_dataset", "simulate", "train"}
+COMMANDS = {
+    "build_dataset", "compare", "distill", "evaluate", "export_bag", "inspect_dataset", "simulate", "train",
+    "tune_compositing",
+}
 TOP = ("framepred_ros", "training", "benchmarks")
 
 

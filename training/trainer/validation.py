@@ -89,7 +89,9 @@ class Validation:
         predictor = FramePredictor.from_pretrained(folder, device=self.device, engine="fast")  # compiling takes longer
         scores = self._measure(predictor)
         summary = summarize(scores)
-        write_checkpoint_info(folder, replace(info, metrics={"step": step, "validation": summary}))
+        episodes = sorted({(row.task, row.episode) for row in self.rows})
+        metrics = {"step": step, "validation": summary, "validation_episodes": episodes}
+        write_checkpoint_info(folder, replace(info, metrics=metrics))
         megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
         card = model_card(self.recipe, self.manifest, summary, step, megabytes)
         (folder / "README.md").write_text(card, encoding="utf-8")
