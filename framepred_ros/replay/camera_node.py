@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from rclpy.duration import Duration
@@ -19,6 +18,7 @@ from framepred_ros.ros.image_messages import image_from_rgb
 from framepred_ros.ros.parameters import declare_parameters
 from framepred_ros.ros.process import create_node, end_process, ros_process
 
+LONGEST_WAIT = 0.05  # seconds; a simulation's time may run faster
 DELIVERY_TIMEOUT = Duration(seconds=2)
 PAUSE = 0.5  # seconds between two rounds; predictions from the end of the first should come in it
 
@@ -39,6 +39,7 @@ class ReplayCameraNode(Node):
         self._instructions = self.create_publisher(String, "instruction", latched)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self)
+        self._started = self._latest = 0  # nanoseconds of the node's clock
         self._last_stamp: int | None = None  # nanoseconds
 
     def play(self) -> None:
@@ -48,12 +49,12 @@ class ReplayCameraNode(Node):
         self.get_logger().info(f"Playing {self._bag.frame_count} frames of {self._bag.path}")
         self._play_once()
         while self._value("loop"):
-            self._spin_until(time.monotonic() + PAUSE)
+            self._spin_until(self._now() - self._started + round(PAUSE * 1e9))
             self._play_once()
         self._images.wait_for_all_acked(DELIVERY_TIMEOUT)
 
     def _play_once(self) -> None:
-        first_time, started = None, 0.0
+        first_time = None
         for item in self._bag.read():
             if not isinstance(item, BagFrame):
                 self._instructions.publish(String(data=item.text))
@@ -62,8 +63,10 @@ class ReplayCameraNode(Node):
             if begins:
                 # The first frame follows one period after its instruction, which is on its way by then.
                 self._instructions.wait_for_all_acked(DELIVERY_TIMEOUT)
-                first_time, started = item.time, time.monotonic()
-            self._spin_until(started + (item.time - first_time) / 1e9)
+                first_time = item.time
+                self._await_clock()
+                self._started = self._latest = self._now()
+            self._spin_until(item.time - first_time)
             header = Header(stamp=self._stamp(begins).to_msg(), frame_id=item.frame_id or "head_camera")
             self._images.publish(image_from_rgb(item.rgb, header))
 
@@ -78,9 +81,24 @@ class ReplayCameraNode(Node):
         self._last_stamp = now
         return Time(nanoseconds=now)
 
-    def _spin_until(self, due: float) -> None:
-        while (left := due - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+    def _spin_until(self, offset: int) -> None:
+        """Wait until this many nanoseconds after the first frame, by the clock that the stamps are of."""
+        while (left := self._started + offset - self._now()) > 0:
+            self._executor.spin_once(timeout_sec=min(left / 1e9, LONGEST_WAIT))
+
+    def _now(self) -> int:
+        """The node's time in nanoseconds: a simulation's, if it has one. Where that jumps back, the episode goes on."""
+        now = self.get_clock().now().nanoseconds
+        if now < self._latest:
+            self._started -= self._latest - now
+        self._latest = now
+        return now
+
+    def _await_clock(self) -> None:
+        while self._value("use_sim_time") and self.get_clock().now().nanoseconds == 0:
+            text = "Waiting for the simulation's time on /clock (use_sim_time)"
+            self.get_logger().info(text, throttle_duration_sec=10.0)
+            self._executor.spin_once(timeout_sec=LONGEST_WAIT)
 
     def _value(self, name: str) -> Any:
         return self.get_parameter(name).value

@@ -71,7 +71,9 @@ def moments(path: str | Path, horizon: float, image_topic: str = "") -> Iterator
     ahead = round(horizon * 1e9)
     for is_prediction, item in _merged(path, camera_topic, prediction_topic):
         if is_prediction:
-            pending.append(item)
+            # Far ahead of the camera it is of the time before the clock jumped back, and would wait for ever.
+            if frames and item.stamp <= frames[-1].stamp + round(SLACK * 1e9):
+                pending.append(item)
             continue
         if frames and item.stamp < frames[-1].stamp:  # the clock jumped back
             frames.clear()

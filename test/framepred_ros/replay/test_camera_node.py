@@ -6,8 +6,10 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_testing import make_picture, node_process, write_bag
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -47,6 +49,25 @@ def test_a_best_effort_viewer_gets_every_640x480_frame_at_30_hz(tester, tmp_path
     with node_process("replay.camera_node", bag=bag, wait_for_subscribers=1) as camera:
         assert camera.wait() == 0, camera.output
         tester.wait_until(lambda: len(frames) == 60, "all 60 frames; Fast DDS's default transport loses most of them")
+
+
+def test_in_simulated_time_pace_and_stamps_are_the_simulations(tester, tmp_path):
+    bag = write_bag(tmp_path / "episode", [make_picture(seed=seed) for seed in range(4)], step=10.0)
+    frames = tester.record(Image, "image")
+    clock = tester.create_publisher(Clock, "/clock", 1)
+    with node_process("replay.camera_node", bag=bag, wait_for_subscribers=1, use_sim_time="true") as camera:
+        tester.wait_until(lambda: "Waiting for the simulation's time" in camera.output, "the camera waits")
+        assert not frames
+        seconds = iter(range(100, 10_000))
+
+        def all_there():
+            clock.publish(Clock(clock=Time(sec=next(seconds))))
+            return len(frames) == 4
+
+        tester.wait_until(all_there, "an episode of 30 simulated seconds, in fewer real ones")
+        assert camera.wait() == 0, camera.output
+    stamps = [message.header.stamp.sec for message in frames]
+    assert stamps[0] >= 100 and all(later - stamp >= 9 for stamp, later in zip(stamps, stamps[1:], strict=False))
 
 
 def test_loops_until_ctrl_c(tester, tmp_path):

@@ -77,6 +77,18 @@ def test_a_prediction_stands_between_its_frame_and_what_came(tmp_path, compresse
         np.testing.assert_array_equal(each.actual, make_picture(64, 80, seed=index + HORIZON))
 
 
+def test_it_goes_on_after_the_clock_jumped_back(tmp_path):
+    """A looping bag: the last prediction of the first round is recorded after the first frame of the second one."""
+    ahead, later = 500 * 10**9, 20 * PERIOD
+    old = [(time, stamp + ahead, picture) for time, stamp, picture in frames(8)]
+    late = [(1000 + later + DELAY // 2, 7 + 7 * PERIOD + ahead, make_picture(64, 80))]
+    new = [(time + later, stamp, picture) for time, stamp, picture in frames(12)]
+    second = [(time + later, stamp, picture) for time, stamp, picture in predictions([0, 3, 6])]
+    bag = write_bag(tmp_path / "bag", [("/image", False, old + new), ("/predicted_frame", False, late + second)])
+    found = [(each.stamp - 7) // PERIOD for each in moments(bag, HORIZON * PERIOD / 1e9)]
+    assert found == [0, 3, 6]
+
+
 def test_lost_frames_are_not_replaced_by_others(tmp_path):
     kept = [frame for i, frame in enumerate(frames(20)) if i not in (2, 9)]
     bag = write_bag(tmp_path / "bag", [("/image", False, kept), ("/predicted_frame", False, predictions([1, 2, 4, 6]))])
