@@ -358,6 +358,19 @@ def check_resolution(info: CheckpointInfo, factor: int) -> None:
         )
 
 
+def distinct(images: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
+    """The different ones of some arrays, and the place of each among them: moments of a clip share frame and past.
+
+    Arrays are the same only if they are one object.
+    """
+    different: list[np.ndarray] = []
+    places: dict[int, int] = {}
+    for image in images:
+        if places.setdefault(id(image), len(different)) == len(different):
+            different.append(image)
+    return different, [places[id(image)] for image in images]
+
+
 def complete_histories(
     images: Sequence[np.ndarray], histories: Sequence[Mapping[int, np.ndarray]], steps: Sequence[int]
 ) -> tuple[list[np.ndarray], np.ndarray]:

@@ -13,7 +13,13 @@ from framepred_ros.prediction.checkpoint import CheckpointInfo
 from framepred_ros.prediction.conditions import Past, check_conditions
 from framepred_ros.prediction.imaging_torch import DeviceImaging, HostImaging
 from framepred_ros.prediction.loading import load_pipeline, resolve_device
-from framepred_ros.prediction.predictor import FramePredictor, check_finite, check_resolution, complete_histories
+from framepred_ros.prediction.predictor import (
+    FramePredictor,
+    check_finite,
+    check_resolution,
+    complete_histories,
+    distinct,
+)
 from framepred_ros.prediction.sampling import SAMPLERS, resolve_engine
 from framepred_ros.prediction.threads import lower_priority
 
@@ -70,7 +76,9 @@ class TorchPredictor(FramePredictor):
 
     def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """Frames, uint8 RGB (H, W, 3) each, at the model's resolution: (N, 3, h, w) in [-1, 1]."""
-        return self.imaging.load(images, self.info.resolution).to(self.dtype) / 127.5 - 1
+        different, places = distinct(images)
+        pixels = self.imaging.load(different, self.info.resolution).to(self.dtype) / 127.5 - 1
+        return pixels if len(different) == len(images) else pixels[places]
 
     def _past(self, images: Sequence[np.ndarray], histories: Sequence[Mapping[int, np.ndarray]]) -> Past | None:
         """What the cameras saw before, at the model's resolution; None if nothing is given."""

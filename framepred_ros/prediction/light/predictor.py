@@ -16,7 +16,13 @@ from framepred_ros.prediction.imaging import ArrayImaging
 from framepred_ros.prediction.light.choice import NotLight, find_form
 from framepred_ros.prediction.light.form import WEIGHTS, Form, FormError
 from framepred_ros.prediction.light.scheduler import DdimScheduler
-from framepred_ros.prediction.predictor import FramePredictor, check_finite, check_resolution, complete_histories
+from framepred_ros.prediction.predictor import (
+    FramePredictor,
+    check_finite,
+    check_resolution,
+    complete_histories,
+    distinct,
+)
 from framepred_ros.prediction.threads import default_threads, lower_priority
 
 
@@ -75,7 +81,8 @@ class LightPredictor(FramePredictor):
         return nullcontext()
 
     def _encode(self, images):
-        return self.autoencoder.encode(self.imaging.load(images, self.info.resolution))
+        different, places = distinct(images)
+        return self.autoencoder.encode(self.imaging.load(different, self.info.resolution))[places]
 
     def _sample(self, images, words, steps, seed, horizons, histories):
         current = self._encode(images)

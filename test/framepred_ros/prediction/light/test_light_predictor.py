@@ -62,6 +62,22 @@ def test_frames_are_those_of_pytorch(plain, steps):
     )
 
 
+def test_frame_and_past_of_a_clip_are_encoded_once(conditioned, monkeypatch):
+    light, _ = conditioned
+    encoded, encode = [], light.autoencoder.encode
+
+    def recorded(pictures):
+        encoded.append(len(pictures))
+        return encode(pictures)
+
+    image, other, _ = make_images()
+    history = {10: other, 25: other.copy()}
+    expected = [light.predict(image, WORDS[0], horizon=horizon, history=history) for horizon in (10, 25, 50)]
+    monkeypatch.setattr(light.autoencoder, "encode", recorded)
+    assert_same(light.predict_clip(image, WORDS[0], [10, 25, 50], history=history), expected)
+    assert encoded == [1, 2]
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 def test_conditions_and_guidance_are_those_of_pytorch(conditioned, steps):
     light, reference = conditioned
