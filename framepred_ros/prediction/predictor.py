@@ -154,6 +154,7 @@ class FramePredictor(ABC):
                 checkpoint does not take; the message says which.
             NonFiniteOutput: NaN or infinity in the model's output: damaged weights, or an overflow in half precision.
         """
+        check_instruction(instruction)
         horizons, histories = [self.horizon if horizon is None else horizon], [history or {}]
         return self.predict_batch(
             [image], [instruction], steps=steps, seed=seed, horizons=horizons, histories=histories
