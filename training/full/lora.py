@@ -8,7 +8,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 
-from training.trainer.recipe import Lora
+from training.trainer.models import Lora
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 

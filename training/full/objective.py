@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
-from training.trainer.recipe import Diffusion
+from training.trainer.models import Diffusion
 from training.trainer.sampler import Noise
 
 

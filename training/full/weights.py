@@ -11,7 +11,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.trainer.conditions import Conditions
 from training.trainer.learner import Parts
-from training.trainer.recipe import Diffusion
+from training.trainer.models import Diffusion
 from training.trainer.weights import WeightsError
 from training.trainer.widening import widened
 

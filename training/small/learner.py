@@ -24,8 +24,9 @@ from training.small.tokenizer import train_tokenizer
 from training.trainer.drawn_conditions import drawn_conditions
 from training.trainer.latent_cache import cache_latents, drawn_latents, tokenize
 from training.trainer.learner import Parts
+from training.trainer.models import SmallModel
 from training.trainer.pair_table import PairTable
-from training.trainer.recipe import Recipe, SmallModel
+from training.trainer.recipe import Recipe
 from training.trainer.sampler import Draw, Noise, draw_noise
 
 

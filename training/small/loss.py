@@ -8,7 +8,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from framepred_ros.patch_autoencoder import PatchAutoencoder
-from training.trainer.recipe import Loss
+from training.trainer.models import Loss
 from training.trainer.sampler import Noise
 
 CHANGE = 6 / 127.5  # root mean square over a patch's pixels, in [-1, 1], from which it counts as changed

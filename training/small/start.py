@@ -9,7 +9,7 @@ import torch
 from framepred_ros.patch_autoencoder import PatchAutoencoder
 from framepred_ros.prediction.checkpoint import read_checkpoint_info
 from training.trainer.learner import Parts
-from training.trainer.recipe import SmallModel
+from training.trainer.models import SmallModel
 from training.trainer.weights import WeightsError, open_weights
 from training.trainer.widening import widened
 

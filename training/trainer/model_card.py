@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from training.dataset.index import DatasetManifest
-from training.trainer.recipe import DistilledModel, PretrainedModel, Recipe, SmallModel
+from training.trainer.models import DistilledModel, PretrainedModel, SmallModel
+from training.trainer.recipe import Recipe
 
 
 def format_summary(summary: dict[str, Any]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from training.trainer.recipe import KINDS, Recipe, to_dict
+from training.trainer.models import KINDS
+from training.trainer.recipe import Recipe, to_dict
 from training.trainer.start_settings import with_start_settings
 from training.trainer.strict import describe
 from training.trainer.weights import WeightsError

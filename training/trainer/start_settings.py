@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from framepred_ros.prediction.checkpoint import FILE_NAME, read_checkpoint_info
-from training.trainer.recipe import SmallModel
+from training.trainer.models import SmallModel
 from training.trainer.weights import WeightsError, find_weights
 
 _SECTIONS = ("tokenizer_merges", "difference_channels", "autoencoder", "text_encoder", "unet", "conditions", "loss")

@@ -65,3 +65,16 @@ def describe(problem: dict[str, Any], tags: tuple[str, ...] = ()) -> str:
         return f"{where} must be one of {context['expected'].replace(' or ', ', ').replace(chr(39), '')}, not {value!r}"
     name = next((name for start, name in _MUST_BE.items() if kind.startswith(start)), None)
     return f"{where} must be {name}, not {value!r}" if name else f"{where}: {problem['msg']}"
+
+
+def check_positive(options, *names: str) -> None:
+    """Raises ValueError unless some fields of a part of a recipe are above 0."""
+    for name in names:
+        if not getattr(options, name) > 0:
+            raise ValueError(f"{name} must be more than 0, not {getattr(options, name)}")
+
+
+def check_share(options, name: str, most: float = 1) -> None:
+    """Raises ValueError unless a field of a part of a recipe lies between 0 and `most`."""
+    if not 0 <= getattr(options, name) <= most:
+        raise ValueError(f"{name} must be between 0 and {most:.3g}, not {getattr(options, name)}")

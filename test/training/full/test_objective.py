@@ -10,7 +10,7 @@ from tiny_checkpoint import INSTRUCTIONS, make_tiny_full_checkpoint
 from benchmarks.reference_step import encode, reference_loss
 from training.full.objective import Batch, make_denoising, timestep_weights, weighted_loss
 from training.full.weights import load_parts, load_scheduler
-from training.trainer.recipe import Diffusion
+from training.trainer.models import Diffusion
 from training.trainer.sampler import draw_noise
 
 V_PREDICTION = {"prediction_type": "v_prediction", "zero_terminal_snr": True}

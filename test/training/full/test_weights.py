@@ -7,7 +7,7 @@ from tiny_checkpoint import make_tiny_checkpoint, make_tiny_full_checkpoint
 
 from training.full.weights import load_parts, load_scheduler, widen_unet
 from training.trainer.conditions import Conditions
-from training.trainer.recipe import Diffusion
+from training.trainer.models import Diffusion
 from training.trainer.weights import WeightsError, find_weights
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}

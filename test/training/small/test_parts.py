@@ -12,7 +12,7 @@ from training.small.loss import VelocityLoss, add_noise
 from training.small.model import TextEncoderSize, UNetSize, build_scheduler, build_text_encoder, build_unet
 from training.small.tokenizer import train_tokenizer
 from training.trainer.latent_cache import read_pixels
-from training.trainer.recipe import Loss
+from training.trainer.models import Loss
 from training.trainer.sampler import draw_noise
 
 SIZE = (64, 96)

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from training.trainer.recipe import Optimization, PretrainedModel, Recipe, SmallModel, to_dict
+from training.trainer.models import PretrainedModel, SmallModel
+from training.trainer.recipe import Optimization, Recipe, to_dict
 from training.trainer.recipe_file import RecipeError, read_recipe, write_recipe
 
 RECIPES = Path(__file__).parents[3] / "training" / "recipes"
