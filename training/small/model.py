@@ -1,5 +1,6 @@
 """The small model's parts: a text encoder, a UNet and a scheduler."""
 
+import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -8,8 +9,13 @@ from training.trainer.model_sizes import TextEncoderSize, UNetSize
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer, size: TextEncoderSize) -> CLIPTextModel:
-    """A CLIP text encoder with random weights for this tokenizer."""
-    return CLIPTextModel(
+    """A CLIP text encoder with random weights for this tokenizer.
+
+    Tokens begin as far apart as the final norm's unit scale, not by CLIP's 0.02: at this model's learning rates the
+    parameters that all texts share outgrow such small differences within some hundred steps. All texts are then one, and
+    a UNet that learns meanwhile to do without them never finds them again.
+    """
+    encoder = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
             hidden_size=size.hidden,
@@ -23,6 +29,9 @@ def build_text_encoder(tokenizer: CLIPTokenizer, size: TextEncoderSize) -> CLIPT
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    torch.nn.init.normal_(encoder.embeddings.token_embedding.weight, std=1.0)
+    torch.nn.init.normal_(encoder.embeddings.position_embedding.weight, std=0.3)
+    return encoder
 
 
 def build_unet(
