@@ -12,8 +12,8 @@ def build_text_encoder(tokenizer: CLIPTokenizer, size: TextEncoderSize) -> CLIPT
     """A CLIP text encoder with random weights for this tokenizer.
 
     Tokens begin as far apart as the final norm's unit scale, not by CLIP's 0.02: at this model's learning rates the
-    parameters that all texts share outgrow such small differences within some hundred steps. All texts are then one, and
-    a UNet that learns meanwhile to do without them never finds them again.
+    parameters that all texts share outgrow such small differences within some hundred steps. All texts are then one,
+    and a UNet that learns meanwhile to do without them never finds them again.
     """
     encoder = CLIPTextModel(
         CLIPTextConfig(
