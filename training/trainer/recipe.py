@@ -26,6 +26,8 @@ class Data:
         balance_tasks: draw every task equally often; otherwise every pair once an epoch, in a new order each time.
         shares: draw these tasks so often, by name, as shares of one; the other tasks share what is left by their number
             of pairs. Takes the place of `balance_tasks`.
+        openings: of these tasks' samples, by name, such a share begins within an episode's first `OPENING` frames and is
+            of the dataset's own horizon. Later frames mostly show what will be done; there, the words alone say it.
         mirror: mirror every other pair, with the sides in its instruction swapped; a pair whose instruction has no
             sure mirror image stays as it is (`training.trainer.mirroring`).
         max_samples: train on this many pairs, chosen at random; null for all.
@@ -34,12 +36,16 @@ class Data:
     tasks: tuple[str, ...] | None = None
     balance_tasks: Flag = True
     shares: dict[str, float] | None = None
+    openings: dict[str, float] | None = None
     mirror: Flag = False
     max_samples: Int | None = None
 
     def __post_init__(self):
         if self.max_samples is not None:
             check_positive(self, "max_samples")
+        for share in (self.openings or {}).values():
+            if not 0 < share <= 1:
+                raise ValueError(f"openings must be above 0 and at most 1, not {self.openings}")
         shares = self.shares or {}
         if min(shares.values(), default=1) <= 0 or sum(shares.values()) > 1:
             raise ValueError(f"shares must be above 0 and at most 1 together, not {self.shares}")

@@ -18,6 +18,9 @@ from training.trainer.pair_table import NO_MIRROR, PairTable
 from training.trainer.recipe import Data
 from training.trainer.windows import Windows
 
+OPENING = 20
+"""Frames from an episode's start that count as its opening."""
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -88,6 +91,7 @@ class Sampler:
         self._windows = Windows(table, conditions or Conditions())
         self._groups = [np.flatnonzero(table.task == task) for task in np.unique(table.task)]
         self._chances = None if data.shares is None else _chances(table, data.shares)
+        self._openings = _openings(table, data.openings or {})
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def draw(self, first: int, count: int) -> Draw:
@@ -103,16 +107,32 @@ class Sampler:
         else:
             epoch, position = divmod(number, len(self.table))
             pair = self._order(epoch)[position]
+        share, firsts = self._openings.get(int(self.table.task[pair]), (0.0, ()))
+        opening = share > 0 and random.random() < share
+        if opening:
+            pair = random.choice(firsts)
         instruction = random.choice(self.table.choices[pair])
         image = self.table.mirrored[instruction]
         mirrored = image != NO_MIRROR and random.random() < 0.5
         seed = random.integers(2**62)
-        window = self._windows.draw(random, pair)  # last, so that a recipe without conditions draws what it always did
+        # The window comes last, so that a recipe without conditions draws what it always did.
+        window = self._windows.draw(random, pair, opening)
         frames = window.current, window.future, window.horizon, window.past
         return pair, image if mirrored else instruction, mirrored, seed, *frames
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.table))
+
+
+def _openings(table: PairTable, shares: Mapping[str, float]) -> dict[int, tuple[float, np.ndarray]]:
+    """By task its share of openings, and its pairs that are one. Raises ValueError for a task that is not there."""
+    unknown = sorted(set(shares) - set(table.tasks))
+    if unknown:
+        there = ", ".join(table.tasks)
+        raise ValueError(f"data.openings: no task {', '.join(unknown)} is trained on; there are {there}")
+    early = table.position < OPENING
+    numbers = {table.tasks.index(task): share for task, share in shares.items()}
+    return {task: (share, np.flatnonzero(early & (table.task == task))) for task, share in numbers.items()}
 
 
 def _chances(table: PairTable, shares: Mapping[str, float]) -> np.ndarray:

@@ -31,11 +31,11 @@ class Windows:
     def __init__(self, table: PairTable, conditions: Conditions):
         self.table, self.conditions = table, conditions
 
-    def draw(self, random: np.random.Generator, pair: int) -> Window:
-        """The window of a sample that has drawn this pair; without conditions, the pair itself."""
+    def draw(self, random: np.random.Generator, pair: int, as_it_is: bool = False) -> Window:
+        """The window of a sample that has drawn this pair; without conditions, or `as_it_is`, the pair itself."""
         stored, start = self.table.stored[self.table.episode[pair]], int(self.table.position[pair])
         current, future, horizon = start, self.table.future[pair], self.table.horizon
-        if self.conditions.horizons is not None and random.random() >= self.conditions.horizon_share:
+        if self.conditions.horizons is not None and not as_it_is and random.random() >= self.conditions.horizon_share:
             wanted = self._horizon(random)
             placed, after, reach = self._place(random, start, wanted, len(stored) - 1)
             if stored[placed] != NO_FRAME and stored[after] != NO_FRAME:

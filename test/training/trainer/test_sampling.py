@@ -6,6 +6,7 @@ import torch
 from moving_squares import TASKS, make_moving_squares
 
 from training.dataset.index import load_manifest, load_split
+from training.trainer.conditions import Conditions
 from training.trainer.pair_table import NO_MIRROR, choose_samples, make_pair_table
 from training.trainer.recipe import Data
 from training.trainer.sampler import Sampler, draw_noise
@@ -97,3 +98,28 @@ def test_timesteps_are_uniform_but_for_the_share_at_the_last():
     assert abs((timesteps == 999).float().mean() - 0.8) < 0.03 and timesteps.min() < 20
     timesteps = draw_noise(np.arange(4000), (1, 1, 1), 1000, 0.0).timesteps
     assert abs(timesteps.float().mean() - 499.5) < 20 and timesteps.max() <= 999
+
+
+def test_tasks_have_the_shares_that_the_recipe_says(table):
+    draw = Sampler(table, Data(shares={"slide_left": 0.8}), seed=0).draw(0, 500)
+    assert 0.75 < (table.task[draw.pairs] == table.tasks.index("slide_left")).mean() < 0.85
+    with pytest.raises(ValueError, match="no task slide_up"):
+        Sampler(table, Data(shares={"slide_up": 0.8}), seed=0)
+    with pytest.raises(ValueError, match="leave 0.5 for the other tasks"):
+        Sampler(table, Data(shares={"slide_left": 0.25, "slide_right": 0.25}), seed=0)
+    with pytest.raises(ValueError, match="at most 1 together"):
+        Data(shares={"slide_left": 1.2})
+
+
+def test_openings_are_first_frames_at_the_datasets_horizon(table, monkeypatch):
+    monkeypatch.setattr("training.trainer.sampler.OPENING", 3)
+    conditions = Conditions(horizons=(1, 5), horizon_share=0)
+    draw = Sampler(table, Data(openings={"slide_left": 0.7}), 0, conditions).draw(0, 500)
+    left = table.task[draw.pairs] == table.tasks.index("slide_left")
+    opening = (table.position[draw.pairs] < 3) & (draw.horizons == table.horizon)
+    assert 0.6 < opening[left].mean() < 0.8 and not opening[~left].any()
+    assert (draw.current[opening] == table.current[draw.pairs[opening]]).all()
+    with pytest.raises(ValueError, match="no task slide_up"):
+        Sampler(table, Data(openings={"slide_up": 0.5}), seed=0)
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        Data(openings={"slide_left": 2.0})
