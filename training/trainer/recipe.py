@@ -26,8 +26,8 @@ class Data:
         balance_tasks: draw every task equally often; otherwise every pair once an epoch, in a new order each time.
         shares: draw these tasks so often, by name, as shares of one; the other tasks share what is left by their number
             of pairs. Takes the place of `balance_tasks`.
-        openings: of these tasks' samples, by name, such a share begins within an episode's first `OPENING` frames and is
-            of the dataset's own horizon. Later frames mostly show what will be done; there, the words alone say it.
+        openings: of these tasks' samples, by name, such a share begins within an episode's first `OPENING` frames and
+            is of the dataset's own horizon. Later frames mostly show what will be done; there, the words alone say it.
         mirror: mirror every other pair, with the sides in its instruction swapped; a pair whose instruction has no
             sure mirror image stays as it is (`training.trainer.mirroring`).
         max_samples: train on this many pairs, chosen at random; null for all.
