@@ -19,7 +19,7 @@ def make_frame(height: int, width: int, seed: int) -> np.ndarray:
 
 
 def both(folder) -> tuple[FramePredictor, FramePredictor]:
-    host, device = (FramePredictor.from_pretrained(folder, "cpu") for _ in range(2))
+    host, device = (FramePredictor.from_pretrained(folder, "cpu", engine="fast") for _ in range(2))
     device.imaging = DeviceImaging(torch.device("cpu"))
     return host, device
 
