@@ -43,9 +43,9 @@ def load_start(folder: Path, options: SmallModel) -> Parts:
 def forget_words(unet: torch.nn.Module, start: Parts) -> None:
     """Makes a start's UNet do for all words what it did for none, in place.
 
-    A text encoder with random weights in front of trained cross-attention is noise, against which training makes all
-    texts alike, and there they stay. With an output of zero, cross-attention does no harm, and what the words say is
-    learned as from scratch.
+    A text encoder with random weights in front of trained cross-attention is noise. Training then makes all texts
+    alike, or has the attention look at the first token alone, which says nothing, and there they stay. Cross-attention
+    that looks at all tokens alike and adds nothing does no harm, and what the words say is learned as from scratch.
     """
     length = start.tokenizer.model_max_length
     tokens = start.tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids
@@ -55,6 +55,7 @@ def forget_words(unet: torch.nn.Module, start: Parts) -> None:
             last = module.to_out[0]
             last.bias += last.weight @ (module.to_v.weight @ nothing)
             last.weight.zero_()
+            module.to_q.weight.zero_()
 
 
 def copy_weights(start: Parts, text_encoder: torch.nn.Module | None, unet: torch.nn.Module) -> None:
