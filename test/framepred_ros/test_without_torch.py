@@ -1,6 +1,7 @@
 """What a robot's computer runs works where torch, diffusers and transformers cannot be imported."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -29,11 +30,12 @@ print(json.dumps([framepred_ros.cli.main(command) for command in json.loads(sys.
 """
 
 
-def run_commands(*commands):
-    """Exit statuses and all output of `framepred` commands, one after the other in one process."""
+def run_commands(cache, *commands):
+    """Exit statuses and all output of `framepred` commands, one after the other in one process with an empty cache."""
+    environment = os.environ | {"FRAMEPRED_CACHE": str(cache)}  # whatever another test has made is not there
     words = json.dumps([[str(word) for word in command] for command in commands])
     program = [sys.executable, "-c", WITHOUT_TORCH + COMMANDS, words]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=200, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr
 
@@ -55,6 +57,7 @@ def test_the_commands(reference, tiny_checkpoint, tmp_path):
     write_bag(tmp_path / "bag", [make_picture(seed=seed) for seed in range(3)])
     predict = ["predict", tmp_path / "now.png", INSTRUCTION, "-o"]
     statuses, output = run_commands(
+        tmp_path / "cache",
         [*predict, tmp_path / "future.png"],
         [*predict, tmp_path / "other.png", "--checkpoint", tiny_checkpoint],  # carries no form
         ["view", tmp_path / "bag", "-o", tmp_path / "view.gif"],

@@ -119,7 +119,7 @@ def test_two_processes_that_share_the_model_train_as_one_with_twice_the_batch(da
 def test_weights_of_another_horizon_are_refused(dataset, tmp_path, capsys):
     start = make_tiny_full_checkpoint(tmp_path / "start", with_info=True, horizon=50)
     assert main(command("full", dataset, tmp_path / "run", start)) == 1
-    assert "predict 50 steps ahead, but the dataset's pairs are 8 steps apart" in capsys.readouterr().err
+    assert "predicts 50 steps ahead, but the dataset's pairs are 8 steps (0.48 s) apart" in capsys.readouterr().err
 
 
 def test_missing_weights_are_one_line(dataset, tmp_path, capsys):
