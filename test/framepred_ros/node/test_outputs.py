@@ -57,8 +57,8 @@ def test_jpeg_quality_can_be_changed_while_running(camera, tester):
         return len(compressed[-1].data)
 
     large = predicted_at(95, bool)
-    small = predicted_at(5, lambda size: size < large / 2)
-    assert predicted_at(95, lambda size: size > 2 * small) == large
+    small = predicted_at(5, lambda size: size < 0.9 * large)  # of noise, which a model with random weights predicts
+    assert predicted_at(95, lambda size: size > small) == large
 
 
 def test_a_prediction_can_be_stamped_with_the_time_that_it_shows(camera, tester):
