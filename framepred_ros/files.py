@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -65,6 +66,21 @@ def temporary_folder(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY}")
 
 
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """Yields a path beside `target` at which a folder is to be made, which takes its place at the block's end.
+
+    If the block raises, `target` stays as it was and nothing is left beside it.
+    """
+    temporary = temporary_folder(target)
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        yield temporary
+        replace_folder(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def replace_folder(new: Path, target: Path) -> None:
     """Replaces an older folder by a finished one. At no moment is half a folder there."""
     old = target.with_name(f".{target.name}.{os.getpid()}{OLD}")
@@ -96,3 +112,12 @@ def _beside(target: Path, role: str) -> list[Path]:
     """Temporary paths that processes have made beside `target`, without those of `target.something`."""
     name = re.compile(rf"\.{re.escape(target.name)}\.\d+{re.escape(role)}")
     return [path for path in target.parent.glob(f".*{role}") if name.fullmatch(path.name)]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content in hexadecimal, read in pieces; `hashlib.file_digest` needs Python 3.11."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            total.update(chunk)
+    return total.hexdigest()

@@ -77,10 +77,15 @@ def trace_unet(unet, openvino):
         torch.zeros(1, 8, config.cross_attention_dim),
         *([torch.zeros(1)] if config.class_embed_type else []),
     )
+    return trace(_Positional(unet), example, openvino)
+
+
+def trace(module, example, openvino):
+    """A PyTorch module as an OpenVINO model, from an example of its arguments."""
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # checks that hold for every size; PyTorch's plans for its tracer
+        warnings.simplefilter("ignore")  # checks that hold for every input; PyTorch's plans for its tracer
         # By itself OpenVINO would let PyTorch trace twice and compare.
-        traced = torch.jit.trace(_Positional(unet), example, check_trace=False)
+        traced = torch.jit.trace(module, example, check_trace=False)
         return openvino.convert_model(traced, example_input=example)
 
 

@@ -1,8 +1,19 @@
 """Files and folders are whole or absent, whatever happens in between."""
 
+import hashlib
+
 import pytest
 
-from framepred_ros.files import finish_replacement, new_folder, remove_unfinished, replace_folder, replacing, write_text
+from framepred_ros.files import (
+    file_digest,
+    finish_replacement,
+    new_folder,
+    remove_unfinished,
+    replace_folder,
+    replacing,
+    replacing_folder,
+    write_text,
+)
 
 
 def test_a_file_appears_only_when_it_is_finished(tmp_path):
@@ -80,3 +91,18 @@ def test_killed_before_the_old_folder_was_gone_the_new_one_stays(tmp_path, targe
     other = make_folder(tmp_path / ".checkpoint-best.1.tmp", "another folder's")
     finish_replacement(target)
     assert (target / "file").read_text() == "old" and sorted(tmp_path.iterdir()) == [other, target]
+
+
+def test_a_folder_that_is_made_anew_appears_whole_or_stays_as_it_was(tmp_path, target):
+    with pytest.raises(ZeroDivisionError), replacing_folder(target) as temporary:
+        make_folder(temporary, "half")
+        raise ZeroDivisionError
+    assert (target / "file").read_text() == "old" and list(tmp_path.iterdir()) == [target]
+    with replacing_folder(target) as temporary:
+        make_folder(temporary, "new")
+    assert (target / "file").read_text() == "new" and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_files_digest_is_that_of_its_content(tmp_path):
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 5000)  # more than a piece
+    assert file_digest(tmp_path / "file") == hashlib.sha256(bytes(range(256)) * 5000).hexdigest()

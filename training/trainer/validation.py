@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from framepred_ros.files import replace_folder, temporary_folder
+from framepred_ros.files import replacing_folder
 from framepred_ros.prediction.checkpoint import CheckpointInfo, read_checkpoint_info, write_checkpoint_info
 from framepred_ros.prediction.predictor import FramePredictor
 from training.dataset.index import DatasetManifest, Row
@@ -64,15 +64,11 @@ class Validation:
 
         Returns the measured summary (`training.evaluation.scoring.scores.summarize`).
         """
-        temporary = temporary_folder(self.output / CHECKPOINT)
-        shutil.rmtree(temporary, ignore_errors=True)
         try:
-            summary = self._write(temporary, weights, step)
-            replace_folder(temporary, self.output / CHECKPOINT)
+            with replacing_folder(self.output / CHECKPOINT) as temporary:
+                summary = self._write(temporary, weights, step)
         except SafetensorError as error:
             raise OSError(f"{self.output / CHECKPOINT} cannot be written: {error}") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         self._keep_best(summary)
         log_validation(self.output, step, summary)
         tqdm.write(f"step {step}\n{format_summary(summary)}")
@@ -144,10 +140,8 @@ class Validation:
         best = self.output / BEST
         if best.is_dir() and score(summary) <= score(read_checkpoint_info(best).metrics["validation"]):
             return
-        temporary = temporary_folder(best)
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.copytree(self.output / CHECKPOINT, temporary)
-        replace_folder(temporary, best)
+        with replacing_folder(best) as temporary:
+            shutil.copytree(self.output / CHECKPOINT, temporary)
 
 
 def score(summary: dict[str, Any]) -> float:

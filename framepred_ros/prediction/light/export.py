@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import tempfile
-import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from framepred_ros.files import replace_folder, temporary_folder
+from framepred_ros.files import replacing_folder
 from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint, write_checkpoint_info
 from framepred_ros.prediction.checkpoint_files import COMPONENTS, check_checkpoint_files
 from framepred_ros.prediction.light.form import (
@@ -34,7 +33,7 @@ from framepred_ros.prediction.light.form import (
 )
 from framepred_ros.prediction.light.suitability import obstacle
 from framepred_ros.prediction.loading import load_pipeline
-from framepred_ros.prediction.openvino_unet import trace_unet
+from framepred_ros.prediction.openvino_unet import trace, trace_unet
 
 SMALLEST_WEIGHT = 64  # bytes; a smaller constant is kept with the graph, wherever it comes from
 # Conversions of weights from half precision are marked as OpenVINO marks its own, which its Python has no word for. The
@@ -69,29 +68,17 @@ def export_checkpoint(checkpoint: str | Path, out: Path) -> Path:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"no such folder for the output: {target.parent}")
     if target.exists():
-        _replace(target / FOLDER, lambda temporary: write_form(folder, temporary))
+        with replacing_folder(target / FOLDER) as temporary:
+            write_form(folder, temporary)
         return target
-
-    def write_all(temporary: Path) -> None:
+    with replacing_folder(target) as temporary:
         temporary.mkdir()
         for name in COMPONENTS:
             shutil.copytree(folder / name, temporary / name)
         shutil.copy(folder / "model_index.json", temporary)
         write_checkpoint_info(temporary, info)
         write_form(temporary, temporary / FOLDER)
-
-    _replace(target, write_all)
     return target
-
-
-def _replace(target: Path, write: Any) -> None:
-    temporary = temporary_folder(target)
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        write(temporary)
-        replace_folder(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_form(checkpoint: Path, target: Path) -> None:
@@ -131,10 +118,7 @@ def write_form(checkpoint: Path, target: Path) -> None:
 def trace_text_encoder(text_encoder, length: int, openvino):
     """A `transformers.CLIPTextModel` as an OpenVINO model, from tokens int64 (N, length) to embeddings."""
     example = torch.zeros(1, length, dtype=torch.int64)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # checks that hold for every text; PyTorch's plans for its tracer
-        traced = torch.jit.trace(_Embedding(text_encoder), example, check_trace=False)
-        return openvino.convert_model(traced, example_input=example)
+    return trace(_Embedding(text_encoder), example, openvino)
 
 
 class _Embedding(torch.nn.Module):

@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from framepred_ros.files import file_digest
+
 FOLDER = "openvino"  # of a checkpoint that carries its form
 MANIFEST, CONSTANTS, TOKENIZER = "form.json", "constants.safetensors", "tokenizer.json"
 GRAPHS = ("unet", "text_encoder")
@@ -117,7 +119,7 @@ def digest(checkpoint: Path) -> str:
     total = hashlib.sha256()
     tokenizer = sorted(path.relative_to(checkpoint).as_posix() for path in (checkpoint / "tokenizer").glob("*"))
     for name in [*WEIGHTS.values(), *SETTINGS, *tokenizer]:
-        total.update(f"{name} {_file_digest(checkpoint / name)}\n".encode())
+        total.update(f"{name} {file_digest(checkpoint / name)}\n".encode())
     return total.hexdigest()
 
 
@@ -177,11 +179,3 @@ def _unpacked(path: Path) -> bytes:
     if len(content) > LARGEST_FILE:
         raise FormError(f"{path} unpacks to more than {LARGEST_FILE} bytes")
     return content
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        total = hashlib.sha256()
-        while chunk := file.read(2**20):
-            total.update(chunk)
-    return total.hexdigest()
