@@ -134,10 +134,9 @@ def _specs(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _takes_past(checkpoint: str) -> bool:
-    from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
+    from framepred_ros.prediction.checkpoint import named_checkpoint, read_checkpoint_info
 
-    folder = shipped_checkpoint() if checkpoint == "shipped" else resolve_checkpoint(checkpoint)
-    return bool(read_checkpoint_info(folder).history)
+    return bool(read_checkpoint_info(named_checkpoint(checkpoint)).history)
 
 
 def _facts(args: argparse.Namespace, manifest, model) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from framepred_ros.prediction.compositing import Compositing
 FILE_NAME = "framepred.json"
 FORMAT_VERSION = 1
 PREDICTION_TARGETS = ("difference", "future")
+SHIPPED = "shipped"  # names the checkpoint in the package, in recipes, studies and commands
 DEFAULT_HORIZON = 50  # the paper's (section 3.2)
 
 
@@ -204,6 +205,11 @@ def resolve_checkpoint(folder_or_id: str | os.PathLike) -> Path:
         raise FileNotFoundError(
             f"{name} is neither a folder here nor a model that the Hugging Face hub would give: {error}"
         ) from error
+
+
+def named_checkpoint(name: str) -> Path:
+    """Returns the folder of a checkpoint: `SHIPPED` names the one in the package, else as `resolve_checkpoint`."""
+    return shipped_checkpoint() if name == SHIPPED else resolve_checkpoint(name)
 
 
 def shipped_checkpoint() -> Path:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
+from framepred_ros.files import file_digest
 from framepred_ros.prediction.checkpoint import FILE_NAME as INFO_FILE
-from framepred_ros.prediction.checkpoint import read_checkpoint_info, resolve_checkpoint, shipped_checkpoint
+from framepred_ros.prediction.checkpoint import named_checkpoint, read_checkpoint_info
 from framepred_ros.prediction.loading import load_pipeline
 from training.dataset.index import DatasetManifest
 
-SHIPPED = "shipped"  # names the checkpoint in the package
 _TOLERANCE = 0.02  # of durations: rates of recorded cameras are only about the same
 _LOADED = (".safetensors", ".json", ".txt")  # files in the folders of a checkpoint's models
 
@@ -29,7 +29,7 @@ def find_weights(name: str) -> Path:
         WeightsError: there is no such folder, and the hub does not give them.
     """
     try:
-        folder = shipped_checkpoint() if name == SHIPPED else resolve_checkpoint(name)
+        folder = named_checkpoint(name)
     except FileNotFoundError as error:
         raise WeightsError(
             f"model.weights: {error}. On a machine with a network, `hf download {name} --local-dir DIR` fetches them; "
@@ -47,8 +47,7 @@ def digest_weights(folder: Path) -> str:
     """A hash of what is loaded of a checkpoint's models: weights, sizes and words, not cards and scores."""
     digest = hashlib.sha256()
     for path in sorted(path for ending in _LOADED for path in folder.glob(f"*/*{ending}")):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").digest()
+        content = bytes.fromhex(file_digest(path))
         digest.update(f"{path.relative_to(folder)}\0".encode() + content)
     return digest.hexdigest()[:32]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from framepred_ros.prediction.checkpoint import shipped_checkpoint
+from framepred_ros.prediction.checkpoint import named_checkpoint
 from framepred_ros.prediction.predictor import FramePredictor
 from training.dataset.index import Row
 from training.evaluation.predictors.base import Pair, Prediction, Predictor
@@ -85,7 +85,7 @@ def load_model(
             would give black pictures.
     """
     model = FramePredictor.from_pretrained(
-        shipped_checkpoint() if checkpoint == "shipped" else checkpoint,
+        named_checkpoint(checkpoint),
         device,
         engine="fast",  # which sees weights that change, and keeps nothing of a checkpoint that is opened once
         guidance_scale=guidance_scale,
