@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from training.dataset.stored_pairs import draw_evenly
@@ -29,7 +30,7 @@ def measure_horizons(
     points = []
     for horizon in horizons:
         there = move_horizon(pairs, horizon)
-        there = PairSet(there.dataset, there.manifest, there.split, draw_evenly(there.rows, per_task), there.phrasing)
+        there = replace(there, rows=draw_evenly(there.rows, per_task))
         for name, spec in specs.items():
             values, _ = score_spec(spec, there, place, f"{name}, {horizon} steps")
             points.append(CurvePoint(horizon, name, summarize(merge(there.rows, {name: values}))["overall"]))

@@ -126,10 +126,7 @@ class Sampler:
 
 def _openings(table: PairTable, shares: Mapping[str, float]) -> dict[int, tuple[float, np.ndarray]]:
     """By task its share of openings, and its pairs that are one. Raises ValueError for a task that is not there."""
-    unknown = sorted(set(shares) - set(table.tasks))
-    if unknown:
-        there = ", ".join(table.tasks)
-        raise ValueError(f"data.openings: no task {', '.join(unknown)} is trained on; there are {there}")
+    _check_tasks("openings", shares, table)
     early = table.position < OPENING
     numbers = {table.tasks.index(task): share for task, share in shares.items()}
     return {task: (share, np.flatnonzero(early & (table.task == task))) for task, share in numbers.items()}
@@ -137,9 +134,7 @@ def _openings(table: PairTable, shares: Mapping[str, float]) -> dict[int, tuple[
 
 def _chances(table: PairTable, shares: Mapping[str, float]) -> np.ndarray:
     """How often each task is drawn. Raises ValueError for a task that is not there, or for what does not add up."""
-    unknown = sorted(set(shares) - set(table.tasks))
-    if unknown:
-        raise ValueError(f"data.shares: no task {', '.join(unknown)} is trained on; there are {', '.join(table.tasks)}")
+    _check_tasks("shares", shares, table)
     counts = np.bincount(table.task, minlength=len(table.tasks)).astype(float)
     rest = np.array([0 if task in shares else count for task, count in zip(table.tasks, counts, strict=True)])
     left = 1 - sum(shares.values())
@@ -147,6 +142,13 @@ def _chances(table: PairTable, shares: Mapping[str, float]) -> np.ndarray:
         raise ValueError(f"data.shares: {shares} leave {left:g} for the other tasks")
     given = np.array([shares.get(task, 0.0) for task in table.tasks])
     return given + (left * rest / rest.sum() if rest.any() else 0.0)
+
+
+def _check_tasks(key: str, shares: Mapping[str, float], table: PairTable) -> None:
+    """Raises ValueError if a key of the recipe's section `data` names a task that is not there."""
+    unknown = ", ".join(sorted(set(shares) - set(table.tasks)))
+    if unknown:
+        raise ValueError(f"data.{key}: no task {unknown} is trained on; there are {', '.join(table.tasks)}")
 
 
 def draw_noise(seeds: np.ndarray, shape: tuple[int, ...], timesteps: int, last_fraction: float) -> Noise:
