@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -80,6 +81,7 @@ class Validation:
 
     def _write(self, folder: Path, weights: dict[str, torch.Tensor], step: int) -> dict[str, Any]:
         self.learner.pipeline(weights).save_pretrained(folder)
+        _forget_origins(folder)
         info = self._info()
         write_checkpoint_info(folder, info)
         predictor = FramePredictor.from_pretrained(folder, device=self.device, engine="fast")  # compiling takes longer
@@ -142,6 +144,15 @@ class Validation:
             return
         with replacing_folder(best) as temporary:
             shutil.copytree(self.output / CHECKPOINT, temporary)
+
+
+def _forget_origins(folder: Path) -> None:
+    """Takes from the models' configurations where they were loaded from: a folder of this machine is none elsewhere."""
+    for path in folder.glob("*/config.json"):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if "_name_or_path" in config:
+            del config["_name_or_path"]
+            path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def score(summary: dict[str, Any]) -> float:

@@ -58,6 +58,7 @@ def test_fine_tuning_starts_with_what_the_checkpoint_predicts(dataset, other_tas
 
     assert main(arguments(dataset, tmp_path / "tuned", *options)) == 0
     tuned = tmp_path / "tuned" / "checkpoint"
+    assert not [path for path in tuned.glob("*/*.json") if str(other_task) in path.read_text()]
     assert read_checkpoint_info(tuned).tasks == ("slide_right",)
     assert not torch.equal(weights(tuned, "unet")["conv_in.weight"], weights(other_task, "unet")["conv_in.weight"])
     assert (tuned / "tokenizer" / "tokenizer.json").read_text() == (
