@@ -135,6 +135,11 @@ class CheckpointInfo:
             raise ValueError(f"horizon must be {wanted} for this checkpoint, not {horizon!r}")
 
 
+def starts_from_zeros(info: CheckpointInfo, steps: int) -> bool:
+    """Whether sampling starts from zeros instead of noise (`CheckpointInfo.one_step_noise`)."""
+    return steps == 1 and not info.one_step_noise
+
+
 def _are_counts(values) -> bool:
     return isinstance(values, tuple) and all(_is_number(value, int) and value >= 1 for value in values)
 

@@ -4,21 +4,19 @@ All have one method, `sample`. The arithmetic is the same; the reference is ther
 """
 
 import inspect
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Protocol
 
 import torch
 
-from framepred_ros.prediction.checkpoint import CheckpointInfo
+from framepred_ros.prediction.checkpoint import CheckpointInfo, starts_from_zeros
 from framepred_ros.prediction.compiled_unet import CompiledUNet
 from framepred_ros.prediction.conditions import Past, history_channels, horizon_labels
 from framepred_ros.prediction.engines import OPENVINO_PARAMETERS, check_engine
 from framepred_ros.prediction.guidance import guidance_inputs, guide, is_guided
 from framepred_ros.prediction.loading import build_pipeline
-
-CACHED_INSTRUCTIONS = 64
+from framepred_ros.prediction.recent import CACHED_INSTRUCTIONS, Recent
 
 
 class Sampler(Protocol):
@@ -61,7 +59,7 @@ class FastSampler:
     def __init__(self, vae, text_encoder, tokenizer, unet, scheduler, info: CheckpointInfo):
         self.vae, self.text_encoder, self.tokenizer, self.unet = vae, text_encoder, tokenizer, unet
         self.scheduler, self.info = scheduler, info
-        self._embeddings: OrderedDict[str, torch.Tensor] = OrderedDict()
+        self._embeddings: Recent[torch.Tensor] = Recent(CACHED_INSTRUCTIONS)
 
     def sample(self, pixels, instructions, steps, seed, horizons=None, past=None):
         """See `Sampler.sample`."""
@@ -88,9 +86,9 @@ class FastSampler:
 
     def embed(self, instruction: str) -> torch.Tensor:
         """The text encoder's output (1, length, hidden), kept for the most recent instructions."""
-        if instruction in self._embeddings:
-            self._embeddings.move_to_end(instruction)
-            return self._embeddings[instruction]
+        return self._embeddings.get(instruction, lambda: self._encode(instruction))
+
+    def _encode(self, instruction: str) -> torch.Tensor:
         tokens = self.tokenizer(
             instruction,
             padding="max_length",
@@ -98,11 +96,7 @@ class FastSampler:
             truncation=True,
             return_tensors="pt",
         )
-        embedding = self.text_encoder(tokens.input_ids.to(self.text_encoder.device))[0].to(self.vae.dtype)
-        self._embeddings[instruction] = embedding
-        if len(self._embeddings) > CACHED_INSTRUCTIONS:
-            self._embeddings.popitem(last=False)
-        return embedding
+        return self.text_encoder(tokens.input_ids.to(self.text_encoder.device))[0].to(self.vae.dtype)
 
 
 class OpenVinoSampler(FastSampler):
@@ -246,11 +240,6 @@ def resolve_engine(engine: str, unet) -> str:
         return engine
     suits = unet.device.type == "cpu" and unet.dtype == torch.float32 and unet.num_parameters() in OPENVINO_PARAMETERS
     return "openvino" if suits and find_spec("openvino") else "fast"
-
-
-def starts_from_zeros(info: CheckpointInfo, steps: int) -> bool:
-    """Whether sampling starts from zeros instead of noise (`CheckpointInfo.one_step_noise`)."""
-    return steps == 1 and not info.one_step_noise
 
 
 def initial_latents(current, generators, scheduler, info: CheckpointInfo, steps: int) -> torch.Tensor:

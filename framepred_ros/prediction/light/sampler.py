@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from framepred_ros.prediction.checkpoint import CheckpointInfo
+from framepred_ros.prediction.checkpoint import CheckpointInfo, starts_from_zeros
 from framepred_ros.prediction.guidance import guide, is_guided
 from framepred_ros.prediction.light.graphs import concatenated
 from framepred_ros.prediction.light.noise import normal_noise
 from framepred_ros.prediction.light.scheduler import DdimScheduler
-
-CACHED_INSTRUCTIONS = 64
+from framepred_ros.prediction.recent import CACHED_INSTRUCTIONS, Recent
 
 
 class LightSampler:
@@ -36,7 +34,7 @@ class LightSampler:
     ):
         self.unet, self.scheduler, self.info = unet, scheduler, info
         self._embed = embed
-        self._embeddings: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._embeddings: Recent[np.ndarray] = Recent(CACHED_INSTRUCTIONS)
 
     def sample(
         self,
@@ -81,16 +79,11 @@ class LightSampler:
 
     def embed(self, instruction: str) -> np.ndarray:
         """The text encoder's output (1, length, hidden), kept for the most recent instructions."""
-        embedding = self._embeddings.pop(instruction, None)
-        embedding = self._embed(instruction) if embedding is None else embedding
-        self._embeddings[instruction] = embedding
-        if len(self._embeddings) > CACHED_INSTRUCTIONS:
-            self._embeddings.popitem(last=False)
-        return embedding
+        return self._embeddings.get(instruction, lambda: self._embed(instruction))
 
     def _start(self, current: np.ndarray, steps: int, seed: int) -> np.ndarray:
         """Zeros or noise, the same for every frame: see `CheckpointInfo.one_step_noise`."""
-        if steps == 1 and not self.info.one_step_noise:
+        if starts_from_zeros(self.info, steps):
             return np.zeros_like(current)
         return np.broadcast_to(normal_noise(current.shape[1:], seed), current.shape)
 
