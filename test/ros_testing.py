@@ -57,21 +57,30 @@ class Tester(Node):
             assert time.monotonic() < end, f"not within {deadline:.0f} s: {what}"
             self._executor.spin_once(timeout_sec=0.05)
 
-    def call(self, service_type, name, request):
+    def begin_to_call(self, service_type, name, request):
+        """Send a request; return the future of its answer."""
         if name not in self._callers:  # kept: each new client takes part in discovery first
             self._callers[name] = self.create_client(service_type, name)
         client = self._callers[name]
         self.wait_until(client.service_is_ready, f"service {name}")
-        future = client.call_async(request)
+        return client.call_async(request)
+
+    def call(self, service_type, name, request):
+        future = self.begin_to_call(service_type, name, request)
         self.wait_until(future.done, f"answer of {name}")
         return future.result()
 
     def lifecycle_state(self, node):
         return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
 
-    def change_state(self, node, transition):
+    def begin_to_change_state(self, node, transition):
         request = ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{transition.upper()}")))
-        return self.call(ChangeState, f"{node}/change_state", request).success
+        return self.begin_to_call(ChangeState, f"{node}/change_state", request)
+
+    def change_state(self, node, transition):
+        future = self.begin_to_change_state(node, transition)
+        self.wait_until(future.done, f"{node}: {transition}")
+        return future.result().success
 
     def set_parameter(self, node, name, value):
         """Set a parameter over its service and return the result."""

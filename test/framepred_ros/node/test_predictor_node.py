@@ -166,7 +166,10 @@ def test_a_failed_configure_says_why_and_can_be_repeated(tester, tiny_checkpoint
 
 
 def test_ctrl_c_ends_a_node_that_is_still_loading(tester, tiny_checkpoint):
-    with node_process("predictor_node", checkpoint=tiny_checkpoint) as process:
+    # By torch: OpenVINO has a small model loaded before anyone could see it.
+    with node_process("predictor_node", checkpoint=tiny_checkpoint, engine="fast", autostart="false") as process:
+        tester.wait_for_state("predictor", "unconfigured")
+        tester.begin_to_change_state("predictor", "configure")
         tester.wait_for_state("predictor", "configuring")  # answered although the model is loading
         code, seconds = process.end(signal.SIGINT)
         assert code == 0, process.output
