@@ -55,7 +55,14 @@ MADE = {
 SHARED = {"__init__", "encoded_pictures", "files", "metrics", "patch_autoencoder", "pictures", "tables"}
 """What all rooms may import of the runtime's root; the rest of it is commands."""
 COMMANDS = {
-    "build_dataset", "compare", "distill", "evaluate", "export_bag", "inspect_dataset", "simulate", "train",
+    "build_dataset",
+    "compare",
+    "distill",
+    "evaluate",
+    "export_bag",
+    "inspect_dataset",
+    "simulate",
+    "train",
     "tune_compositing",
 }
 TOP = ("framepred_ros", "training", "benchmarks")

@@ -105,9 +105,7 @@ class DatasetPlan:
             episodes=records,
             skipped=tuple({"task": e.task, "number": e.number, "frames": len(e)} for e in self.skipped),
             held_out=tuple(
-                {"task": e.task, "number": e.number}
-                for e in self.readable(bad)
-                if selection.leaves_out(episode_key(e))
+                {"task": e.task, "number": e.number} for e in self.readable(bad) if selection.leaves_out(episode_key(e))
             ),
             bad=tuple(sorted({*self.collection.bad, *bad.values()}, key=lambda record: (record.source, record.file))),
             embedded=tuple(sorted(set(embedded))),

@@ -80,9 +80,7 @@ class DistillationLearner:
         if accelerator.distributed_type == DistributedType.FSDP:
             raise ValueError("distillation needs the whole model on each GPU; launch it with DDP instead of FSDP")
         self.device = accelerator.device
-        self.pairs = CachedPairs(
-            self.recipe, self.parts, table, output / "cache", self.device, self.conditions
-        )
+        self.pairs = CachedPairs(self.recipe, self.parts, table, output / "cache", self.device, self.conditions)
         self.solver = ConsistencySolver(self.scheduler).to(self.device)
         self.channel_weights = channel_weights(self.parts.vae).to(self.device)
 

@@ -59,9 +59,7 @@ class PretrainedLearner:
     def prepare(self, table: PairTable, output: Path, accelerator: Accelerator) -> None:
         """See `Learner`."""
         self.device = accelerator.device
-        self.pairs = CachedPairs(
-            self.recipe, self.parts, table, output / "cache", self.device, self.conditions
-        )
+        self.pairs = CachedPairs(self.recipe, self.parts, table, output / "cache", self.device, self.conditions)
 
     def load(self, draw: Draw) -> Batch:
         """See `Learner`."""

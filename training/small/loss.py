@@ -59,9 +59,7 @@ class VelocityLoss(torch.nn.Module):
         self.register_buffer("weights", std**options.channel_weight_power / (std**options.channel_weight_power).sum())
         self.register_buffer("decoder", vae.components.detach().float().flatten(1) * std[:, None])
 
-    def forward(
-        self, predicted: torch.Tensor, batch: NoisyBatch, patches: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, predicted: torch.Tensor, batch: NoisyBatch, patches: torch.Tensor | None = None) -> torch.Tensor:
         """Mean loss of a batch.
 
         Args:

@@ -65,6 +65,8 @@ def build_unet(
         # diffusers reads this as the number of heads: its comment at UNet2DConditionModel.__init__ says why.
         attention_head_dim=tuple(channels // size.head_channels for channels in size.channels),
         cross_attention_dim=hidden,
+        addition_embed_type="text" if size.pooled_words else None,
+        addition_embed_type_num_heads=hidden // size.head_channels,
         norm_num_groups=size.norm_groups,
         resnet_time_scale_shift="scale_shift" if size.scale_shift else "default",
         use_linear_projection=True,

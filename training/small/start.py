@@ -24,6 +24,7 @@ def load_start(folder: Path, options: SmallModel) -> Parts:
     if not isinstance(pipeline.vae, PatchAutoencoder):
         raise WeightsError(f"model.weights: {folder} is no small checkpoint; recipes of kind pretrained start from it")
     config = pipeline.vae.config
+    pools_words = pipeline.unet.config.addition_embed_type == "text"
     there_and_wanted = {
         "autoencoder.patch_size": (config.patch_size, options.autoencoder.patch_size),
         "autoencoder.components": (config.latent_channels, options.autoencoder.components),
@@ -32,6 +33,7 @@ def load_start(folder: Path, options: SmallModel) -> Parts:
             pipeline.text_encoder.config.max_position_embeddings,
             options.text_encoder.max_length,
         ),
+        "unet.pooled_words": (pools_words, pools_words and options.unet.pooled_words),
     }
     for name, (there, wanted) in there_and_wanted.items():
         if there != wanted:
@@ -49,7 +51,12 @@ def forget_words(unet: torch.nn.Module, start: Parts) -> None:
     """
     length = start.tokenizer.model_max_length
     tokens = start.tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids
-    nothing = start.text_encoder(tokens)[0].mean(dim=1)[0]
+    embeddings = start.text_encoder(tokens)[0]
+    if unet.config.addition_embed_type == "text":
+        last = unet.add_embedding.norm2
+        last.bias.copy_(unet.add_embedding(embeddings)[0])
+        last.weight.zero_()
+    nothing = embeddings.mean(dim=1)[0]
     for name, module in unet.named_modules():
         if name.endswith("attn2"):
             last = module.to_out[0]
@@ -63,8 +70,9 @@ def copy_weights(start: Parts, text_encoder: torch.nn.Module | None, unet: torch
 
     Only what the UNet takes may be more than before; see `widened`. A text encoder that is None is left out.
     """
-    takes_horizon = unet.config.class_embed_type == "timestep"
-    wide = widened(start.unet, unet.config.in_channels, takes_horizon)
+    config = unet.config
+    pooled_words_heads = config.addition_embed_type_num_heads if config.addition_embed_type == "text" else None
+    wide = widened(start.unet, config.in_channels, config.class_embed_type == "timestep", pooled_words_heads)
     for name, source, target in (("text_encoder", start.text_encoder, text_encoder), ("unet", wide, unet)):
         if target is None:
             continue

@@ -26,6 +26,8 @@ class UNetSize:
         head_channels: channels per attention head.
         norm_groups: groups of the group normalisation; divides every entry of `channels`.
         scale_shift: let the timestep scale and shift features instead of only shifting them.
+        pooled_words: add an embedding of the whole instruction to the timestep's (diffusers' `addition_embed_type` of
+            "text"), so that the words act at every resolution, not only where `attention` is.
     """
 
     channels: tuple[Int, ...] = (128, 160, 192)
@@ -34,6 +36,7 @@ class UNetSize:
     head_channels: Int = 32
     norm_groups: Int = 32
     scale_shift: Flag = False
+    pooled_words: Flag = False
 
     def __post_init__(self):
         if len(self.attention) != len(self.channels):

@@ -67,6 +67,4 @@ def _subjects(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _means(values: dict[str, Any]) -> dict[str, dict[str, float]]:
-    return {
-        subject: {score: values[subject][score]["mean"] for score in SCORES} for subject in ("prediction", "copy")
-    }
+    return {subject: {score: values[subject][score]["mean"] for score in SCORES} for subject in ("prediction", "copy")}

@@ -5,6 +5,7 @@ import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from moving_squares import make_moving_squares
@@ -97,6 +98,32 @@ def test_words_that_are_learned_anew_say_nothing_at_first(dataset, other_task, t
     frame = read_frame(load_split(dataset, "test")[0].input_image)
     pictures = predictor.predict_batch([frame] * 2, ["push it left", "sing a song"])
     assert (pictures[0] == pictures[1]).all()
+
+
+def test_pooled_words_change_nothing_at_first_and_learn_and_can_be_forgotten(dataset, other_task, tmp_path):
+    options = [f"model.weights={other_task}", "model.unet.pooled_words=true", "data.tasks=[slide_right]"]
+    still = ["optimization.learning_rate=1e-12", "optimization.max_steps=2", "optimization.weight_decay=0"]
+    frame = read_frame(load_split(dataset, "test")[0].input_image)
+
+    def predictions(checkpoint):
+        predictor = FramePredictor.from_pretrained(checkpoint, device="cpu", engine="fast")
+        return np.stack(predictor.predict_batch([frame] * 2, ["push it left", "sing a song"]))
+
+    assert main(arguments(dataset, tmp_path / "still", *options, *still)) == 0
+    assert (predictions(tmp_path / "still" / "checkpoint") == predictions(other_task)).all()
+    assert main(arguments(dataset, tmp_path / "pooled", *options)) == 0
+    pooled = tmp_path / "pooled" / "checkpoint"
+    assert weights(pooled, "unet")["add_embedding.norm2.weight"].any()
+    assert (
+        main(arguments(dataset, tmp_path / "without", f"model.weights={pooled}", "model.unet.pooled_words=false")) == 1
+    )
+
+    forgotten = arguments(
+        dataset, tmp_path / "new", f"model.weights={pooled}", *options[1:], "model.relearn_words=true"
+    )
+    assert main([*forgotten, *still]) == 0
+    left, right = predictions(tmp_path / "new" / "checkpoint")
+    assert (left == right).all()
 
 
 @pytest.mark.parametrize(
