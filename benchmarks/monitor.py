@@ -235,9 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     horizon = timelines[0].seconds[0] - timelines[0].scores[0].stamp_ns / 1e9
     rows = summarise(timelines, horizon)
-    write_text(
-        arguments.out / "monitor.json", json.dumps({"horizon": horizon, "tasks": rows}, indent=2) + "\n"
-    )
+    write_text(arguments.out / "monitor.json", json.dumps({"horizon": horizon, "tasks": rows}, indent=2) + "\n")
     save_timelines(arguments.out / "monitor.png", timelines)
     _print_table(rows)
     print(f"{arguments.out}: monitor.json, monitor.png and scores/")

@@ -52,7 +52,7 @@ MADE = {
     "framepred_ros.prediction.light.predictor",
 }
 """`FramePredictor.from_pretrained` makes the kind of itself that fits a checkpoint: the only arrows that run up."""
-SHARED = {"__init__", "encoded_pictures", "files", "metrics", "patch_autoencoder", "pictures", "tables"}
+SHARED = {"__init__", "encoded_pictures", "files", "metrics", "patch_autoencoder", "pictures", "tables", "workers"}
 """What all rooms may import of the runtime's root; the rest of it is commands."""
 COMMANDS = {
     "build_dataset",

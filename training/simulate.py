@@ -94,6 +94,9 @@ def main(argv: list[str] | None = None) -> int:
         except (ValueError, RuntimeError) as error:
             print(f"training.simulate: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("training.simulate: interrupted; run again to continue", file=sys.stderr)
+            return 130
     _print_tables(progress)
     return 0
 

@@ -1,6 +1,5 @@
 """How the topics of a camera are named, and their quality of service where several parts of the node use it."""
 
-
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 try:
@@ -14,7 +13,6 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # The callback takes a fraction of a millisecond, so the queue is empty again before it can age a frame; with depth 1 a
 # busy machine lost a tenth of 640x480 frames at 30 Hz, with 5 none. The worker's slot keeps only the newest.
 IMAGE_DEPTH = 5
-
 
 
 def camera_topic(camera: str, topic: str) -> str:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +14,7 @@ from typing import TypeVar
 
 import cv2
 
+from framepred_ros.workers import begin_worker
 from training.dataset.stored_frames import StoredEpisode, StoreJob, store_episode
 from training.episodes import EpisodeError
 
@@ -118,11 +115,4 @@ def _try_store(job: StoreJob) -> Result:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    begin_worker()

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from framepred_ros.files import write_text
+from framepred_ros.workers import begin_worker
 from training.simulation.episode_writer import EpisodeRecord, simulate_episode, task_folder
 from training.simulation.instructions import task_instructions
 from training.simulation.scene_numbering import finished_scenes, number_episodes
@@ -68,19 +69,23 @@ def run_campaign(
         if task != TABLE_SCENES:  # whose episodes have instructions of their own
             _write_json(root / "instructions" / f"{task}.json", task_instructions(task))
     # A fresh interpreter per worker: OpenGL contexts do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
         progress = {task: _load_progress(task_folder(root, task)) for task in tasks}
         running = {}
-        while True:
-            for task in tasks:
-                _submit(pool, running, root, task, progress[task], episodes, first_seed, workers, options)
-            if not running:
-                break
-            future = next(as_completed(running))
-            task, seed = running.pop(future)
-            record = future.result()
-            _note(task_folder(root, task), progress[task], seed, record)
-            on_episode(task, seed, progress[task].records.get(seed))
+        try:
+            while True:
+                for task in tasks:
+                    _submit(pool, running, root, task, progress[task], episodes, first_seed, workers, options)
+                if not running:
+                    break
+                future = next(as_completed(running))
+                task, seed = running.pop(future)
+                record = future.result()
+                _note(task_folder(root, task), progress[task], seed, record)
+                on_episode(task, seed, progress[task].records.get(seed))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # Ctrl+C: what is being made is finished, no more is begun
+            raise
     for task in tasks:
         _number(task_folder(root, task))
         if rates := progress[task].success():
@@ -88,8 +93,9 @@ def run_campaign(
     return progress
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
     os.environ["LP_NUM_THREADS"] = "1"  # software OpenGL: one thread per worker instead of all cores for each
+    begin_worker()
 
 
 def _submit(

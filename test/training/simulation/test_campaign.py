@@ -72,9 +72,7 @@ def test_layout_is_robotwins(episodes):
 def test_killed_and_resumed_equals_uninterrupted(episodes, tmp_path):
     process = simulate(tmp_path)
     folder = tmp_path / "block_hammer_beat_D435_pkl"
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("seed*.partial/1*.pkl")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_frames(folder)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not list(folder.glob("episode*")), "nothing half-made may look finished"
@@ -82,6 +80,36 @@ def test_killed_and_resumed_equals_uninterrupted(episodes, tmp_path):
     output, _ = process.communicate(timeout=250)
     assert process.returncode == 0, output.decode()
     assert content(tmp_path) == content(episodes)
+
+
+def wait_for_frames(folder: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("seed*.partial/1*.pkl")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def children(process: subprocess.Popen) -> list[Path]:
+    """The folders in /proc of a process's children."""
+    pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [Path("/proc") / pid for pid in pids]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_no_worker_outlives_the_command(opengl, tmp_path, how):
+    process = simulate(tmp_path)
+    wait_for_frames(tmp_path / "block_hammer_beat_D435_pkl")
+    workers = children(process)
+    assert len(workers) >= 2
+    process.send_signal(how)
+    output, _ = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130 and "run again to continue" in output.decode()
+    deadline = time.monotonic() + 60
+    while any(worker.exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(worker.exists() for worker in workers)
+    assert "Traceback" not in output.decode()
 
 
 def test_other_options_are_refused(episodes):
