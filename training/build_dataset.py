@@ -112,7 +112,8 @@ def _add_source_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--instruction", action="append", metavar="[TASK=]SENTENCE", help=instruction)
     group.add_argument("--task", help="for formats without task names (default: the folder's name)")
     group.add_argument("--fps", type=float, metavar="HZ", help="resample bags and LeRobot datasets to this rate")
-    order = f"of RoboTwin HDF5 pictures that bear no mark: swapped (bgr) or standard ({defaults.channel_order})"
+    order = "of RoboTwin HDF5 pictures that bear no mark: swapped (bgr) or standard (rgb); "
+    order += f"default: {defaults.channel_order}"
     group.add_argument("--channel-order", choices=CHANNEL_ORDERS, help=order)
     column = f"of ready pairs: rows with one value stay in one split (default: {', '.join(GROUP_COLUMNS)}, if there)"
     group.add_argument("--group-column", metavar="NAME", help=column)
