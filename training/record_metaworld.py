@@ -1,7 +1,7 @@
 """Record Meta-World's scripted policies as episodes, in the layout of our own simulator.
 
 `python -m training.record_metaworld --out EPISODES --episodes 16`; docs/simulator.md. Build the dataset with
-`--horizon 25`: a frame lasts 0.0125 s, and a task 50 to 150 of them.
+`--horizon 25`: a frame lasts 0.0125 s, an episode some 70 to 120 of them.
 """
 
 import argparse

@@ -70,6 +70,7 @@ def record_episode(task: str, seed: int, folder: Path, camera: str) -> Metaworld
 
 def _start(task: str, seed: int, camera: str):
     """The environment, its policy, and the first observation (39,), all drawn from `seed`."""
+    import mujoco
     from metaworld.env_dict import ALL_V3_ENVIRONMENTS
     from metaworld.policies import ENV_POLICY_MAP
 
@@ -86,7 +87,9 @@ def _start(task: str, seed: int, camera: str):
     np.random.seed(seed)  # what a task draws beside that comes from here
     env.seed(seed)
     observation, _ = env.reset()
-    for name, position in env._target_site_config:  # a step puts the goal's dot in its place, a reset does not
+    # A reset leaves the first picture behind: windows and doors where they were before, the goal's dot at the origin.
+    mujoco.mj_forward(env.model, env.data)
+    for name, position in env._target_site_config:
         env._set_pos_site(name, position)
     return env, ENV_POLICY_MAP[version](), observation
 

@@ -74,6 +74,17 @@ def test_the_goal_is_in_its_place_from_the_first_picture_on():
     env.close()
 
 
+@pytest.mark.parametrize("task", ["door-close", "window-close", "drawer-close"])
+def test_the_first_picture_shows_the_state_that_the_episode_starts_from(task):
+    import mujoco
+
+    env, _, _ = _start(task, 0, "corner4")
+    shown = env.data.xpos.copy()
+    mujoco.mj_kinematics(env.model, env.data)
+    np.testing.assert_array_equal(shown, env.data.xpos)
+    env.close()
+
+
 def test_the_cameras_that_hang_upside_down_are_those_that_are_turned():
     env, _, _ = _start("reach", 0, "corner4")
     hanging = {name: bool(env.data.camera(name).xmat.reshape(3, 3)[2, 1] < -0.1) for name in CAMERAS}
