@@ -15,7 +15,7 @@ from training.metaworld.instructions import phrasings
 from training.simulation.episode_folders import EpisodeRecord
 
 WIDTH, HEIGHT = 320, 240
-SHADOW_SIZE = 1024  # Meta-World's own 4096 takes a third of the time on a CPU, and looks the same at this size
+SHADOW_SIZE = 1024  # Meta-World's own 4096 takes a CPU 0.13 s a picture, this 0.09 s
 HELD = 25
 """Steps that success has to last, in a row; with them an episode ends, so that the result is seen one horizon long."""
 

@@ -4,7 +4,8 @@
 #
 #     bash training/studies/metaworld.sh [KEY=VALUE ...]      writes data/metaworld and runs/metaworld
 #
-# Meta-World lives in an environment of its own: python -m venv .venv-metaworld && .venv-metaworld/bin/pip install -e '.[metaworld]'
+# Meta-World lives in an environment of its own (docs/simulator.md):
+#     python -m venv .venv-metaworld && .venv-metaworld/bin/pip install -e '.[metaworld]'
 set -euo pipefail
 data=data/metaworld runs=runs/metaworld
 python=${PYTHON:-python} recorder=${METAWORLD_PYTHON:-.venv-metaworld/bin/python}
