@@ -52,6 +52,8 @@ setup(
     extras_require={
         "cluster": ["ray>=2.10"],
         "lpips": [*TORCH, "lpips>=0.1.4", "torchvision"],
+        # In an environment of its own: it pins a MuJoCo that the simulator's pinned mink and MuJoCo do not go with.
+        "metaworld": ["metaworld>=3"],
         "openai": ["openai>=1.50"],
         "test": [
             "colcon-common-extensions>=0.3",

@@ -8,7 +8,6 @@ import os
 import sys
 from pathlib import Path
 
-from rich.table import Table
 from tqdm import tqdm
 
 from framepred_ros.tables import print_tables
@@ -103,14 +102,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _print_tables(progress) -> None:
     from training.simulation.scene_success import success_table
+    from training.simulation.seeds import progress_table
 
-    table = Table("task", "episodes", "failed seeds", "frames", "frames per episode")
-    for task, done in progress.items():
-        frames = [record.frames for record in done.records.values()]
-        mean = f"{sum(frames) / max(1, len(frames)):.0f}"
-        table.add_row(task, str(len(frames)), str(len(done.failed)), str(sum(frames)), mean)
     rates = [done.success() for done in progress.values()]
-    print_tables(table, *(success_table(each) for each in rates if each))
+    print_tables(progress_table(progress), *(success_table(each) for each in rates if each))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """RoboTwin 1.0 and its early version: one pickle per frame.
 
     EPISODES/{task}_{camera type}_pkl/episode{i}/{j}.pkl     RoboTwin 1.0; the early version has {task}_pkl
-    EPISODES/{task}_{camera type}_pkl/scene_info.json        per episode; may hold its own instructions and its scene
+    EPISODES/{task}_{camera type}_pkl/scene_info.json        per episode; may hold its own instructions, its scene, and
+                                                             the seconds from frame to frame, else RoboTwin's
     EPISODES/instructions/{task}.json                        {"instructions": [...], "unseen": [...]} per task
 
 Upstream: RoboTwin-Platform/RoboTwin, branch RoboTwin-1.0: envs/base_task.py (`_take_picture`), envs/utils/save_file.py.
-Upstream has neither `unseen` nor instructions in scene_info.json; `training.simulate` writes both. The early version
-has no instructions at all, so that one has to be given among the options (`--instruction`).
+Upstream has neither `unseen` nor instructions or `step_duration` in scene_info.json; `training.simulate` writes the
+former, `training.record_metaworld` all three. The early version has no instructions at all, so that one has to be given
+among the options (`--instruction`).
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ DEFAULT_CAMERA = "head_camera"
 
 # Frames take 0.2 to 30 MB, by the number of cameras, their size and the depth and segmentation stored with them.
 _MAX_FRAME_BYTES = 256 * 2**20
+_LONGEST_STEP = 60  # seconds
 
 _TASK_FOLDER = re.compile(r"(?P<task>.+?)(?:_(?:Large_)?[DL]\d{3})?_pkl")
 _EPISODE_FOLDER = re.compile(r"episode(0|[1-9]\d{0,8})", re.ASCII)
@@ -125,7 +128,7 @@ def _open_episode(
     frames = PickledFrames(folder, count, options.camera or DEFAULT_CAMERA)
     seen, unseen = options.phrasings(task) or instructions.of_episode(number)
     scene = instructions.scene_of_episode(number)
-    return Episode(task, number, frames, STEP_DURATION, seen, unseen, folder, scene)
+    return Episode(task, number, frames, instructions.step_duration(number), seen, unseen, folder, scene)
 
 
 class _TaskInstructions:
@@ -164,6 +167,17 @@ class _TaskInstructions:
             return parse_scene(info["scene"])
         except ValueError as error:
             raise EpisodeError(self._scene_file, f"episode {number}: {error}") from None
+
+    def step_duration(self, number: int) -> float:
+        """Seconds from frame to frame of an episode. Raises EpisodeError if scene_info.json says something else."""
+        info = self._scenes.get(str(number))
+        if not isinstance(info, dict) or info.get("step_duration") is None:
+            return STEP_DURATION
+        seconds = info["step_duration"]
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST_STEP:
+            reason = f"episode {number}: step_duration is {seconds!r}, expected seconds up to {_LONGEST_STEP}"
+            raise EpisodeError(self._scene_file, reason)
+        return float(seconds)
 
 
 def _camera_image(frame: Any, camera: str) -> np.ndarray:

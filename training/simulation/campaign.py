@@ -4,33 +4,32 @@ Seeds are tried in order from `first_seed`; a seed whose episode fails is skippe
 their seeds, so the result does not depend on the number of workers or on interruptions.
 """
 
-import json
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
-from framepred_ros.files import write_text
-from framepred_ros.workers import begin_worker
-from training.simulation.episode_writer import EpisodeRecord, simulate_episode, task_folder
+from training.simulation.episode_folders import (
+    EpisodeRecord,
+    check_options,
+    failed_seeds,
+    finished_episodes,
+    number_in_order_of_seeds,
+    task_folder,
+    write_json,
+)
+from training.simulation.episode_writer import simulate_episode
 from training.simulation.instructions import task_instructions
 from training.simulation.scene_numbering import finished_scenes, number_episodes
 from training.simulation.scene_success import success_rates
 from training.simulation.scene_writer import SceneSummary, simulate_scene
+from training.simulation.seeds import SeedProgress, try_seeds
 from training.simulation.table import TASK_NAME as TABLE_SCENES
-
-MAX_FAILURES_IN_A_ROW = 50
 
 
 @dataclass
-class TaskProgress:
+class TaskProgress(SeedProgress):
     """Episodes (or scenes) of one task so far: records by seed, and seeds that failed, with what was tried there."""
-
-    records: dict[int, EpisodeRecord | SceneSummary] = field(default_factory=dict)
-    failed: dict[int, SceneSummary | None] = field(default_factory=dict)
 
     def success(self) -> dict[str, dict[str, int]]:
         """`success_rates` of all scenes; empty for tasks, which have one instruction each."""
@@ -67,91 +66,37 @@ def run_campaign(
     for task in tasks:
         _check_options(task_folder(root, task), {"first_seed": first_seed, "randomize": look != "plain", **options})
         if task != TABLE_SCENES:  # whose episodes have instructions of their own
-            _write_json(root / "instructions" / f"{task}.json", task_instructions(task))
-    # A fresh interpreter per worker: OpenGL contexts do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-        progress = {task: _load_progress(task_folder(root, task)) for task in tasks}
-        running = {}
-        try:
-            while True:
-                for task in tasks:
-                    _submit(pool, running, root, task, progress[task], episodes, first_seed, workers, options)
-                if not running:
-                    break
-                future = next(as_completed(running))
-                task, seed = running.pop(future)
-                record = future.result()
-                _note(task_folder(root, task), progress[task], seed, record)
-                on_episode(task, seed, progress[task].records.get(seed))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # Ctrl+C: what is being made is finished, no more is begun
-            raise
+            write_json(root / "instructions" / f"{task}.json", task_instructions(task))
+    progress = {task: _load_progress(task_folder(root, task)) for task in tasks}
+
+    def work(task: str, seed: int) -> Callable:
+        simulate = partial(simulate_scene, seed) if task == TABLE_SCENES else partial(simulate_episode, task, seed)
+        return partial(simulate, task_folder(root, task) / f"seed{seed}", **options)
+
+    for task, seed, record in try_seeds(progress, episodes, first_seed, workers, work):
+        _note(task_folder(root, task), progress[task], seed, record)
+        on_episode(task, seed, progress[task].records.get(seed))
     for task in tasks:
         _number(task_folder(root, task))
         if rates := progress[task].success():
-            _write_json(task_folder(root, task) / "success.json", rates)
+            write_json(task_folder(root, task) / "success.json", rates)
     return progress
-
-
-def _start_worker() -> None:
-    os.environ["LP_NUM_THREADS"] = "1"  # software OpenGL: one thread per worker instead of all cores for each
-    begin_worker()
-
-
-def _submit(
-    pool,
-    running: dict,
-    root: Path,
-    task: str,
-    progress: TaskProgress,
-    episodes: int,
-    first_seed: int,
-    workers: int,
-    options: dict,
-) -> None:
-    """Keep the pool fed with the next seeds of `task`, never more than could still be needed."""
-    mine = {seed for name, seed in running.values() if name == task}
-    seed = first_seed
-    while len(running) < workers * 2 and len(progress.records) + len(mine) < episodes:
-        while seed in progress.records or seed in progress.failed or seed in mine:
-            seed += 1
-        if _failures_in_a_row(progress, seed) >= MAX_FAILURES_IN_A_ROW:
-            raise RuntimeError(f"{task}: {MAX_FAILURES_IN_A_ROW} seeds in a row failed before seed {seed}")
-        folder = task_folder(root, task) / f"seed{seed}"
-        work = partial(simulate_scene, seed) if task == TABLE_SCENES else partial(simulate_episode, task, seed)
-        running[pool.submit(work, folder, **options)] = (task, seed)
-        mine.add(seed)
-
-
-def _failures_in_a_row(progress: TaskProgress, seed: int) -> int:
-    count = 0
-    while seed - 1 - count in progress.failed:
-        count += 1
-    return count
 
 
 def _load_progress(folder: Path) -> TaskProgress:
     progress = TaskProgress()
-    journal = folder / "seeds.json"
-    if journal.exists():
-        content = json.loads(journal.read_text())
-        tries = content.get("tries", {})
-        progress.failed = {seed: _failed(seed, tries.get(str(seed))) for seed in content["failed"]}
+    content = failed_seeds(folder)
+    tries = content.get("tries", {})
+    progress.failed = {seed: _failed(seed, tries.get(str(seed))) for seed in content["failed"]}
     if folder == task_folder(folder.parent, TABLE_SCENES):
         progress.records = finished_scenes(folder)
     else:
-        progress.records = {record.seed: record for _, record in _finished_episodes(folder)}
+        progress.records = {record.seed: record for _, record in finished_episodes(folder)}
     return progress
 
 
 def _failed(seed: int, tries: list | None) -> SceneSummary | None:
     return None if tries is None else SceneSummary(seed, (), tuple(map(tuple, tries)))
-
-
-def _finished_episodes(folder: Path) -> list[tuple[Path, EpisodeRecord]]:
-    """The finished episodes of a task, each with its record."""
-    paths = [path for path in folder.glob("*/record.json") if not path.parent.name.endswith(".partial")]
-    return [(path.parent, EpisodeRecord(**json.loads(path.read_text()))) for path in paths]
 
 
 def _note(folder: Path, progress: TaskProgress, seed: int, record: EpisodeRecord | SceneSummary | None) -> None:
@@ -161,32 +106,17 @@ def _note(folder: Path, progress: TaskProgress, seed: int, record: EpisodeRecord
     progress.failed[seed] = record
     content = {"failed": sorted(progress.failed)}
     tries = {str(failed): scene.tries for failed, scene in sorted(progress.failed.items()) if scene is not None}
-    _write_json(folder / "seeds.json", {**content, **({"tries": tries} if tries else {})})
+    write_json(folder / "seeds.json", {**content, **({"tries": tries} if tries else {})})
 
 
 def _number(folder: Path) -> None:
-    """Name the episode folders `episode{i}` in the order of their seeds and write RoboTwin's `scene_info.json`."""
+    """Name the episode folders `episode{i}` and write RoboTwin's `scene_info.json`."""
     if folder == task_folder(folder.parent, TABLE_SCENES):
-        return _write_json(folder / "scene_info.json", number_episodes(folder))
-    scene_info = {}
-    for number, (source, record) in enumerate(sorted(_finished_episodes(folder), key=lambda each: each[1].seed)):
-        target = folder / f"episode{number}"
-        if source != target:
-            source.rename(target)
-        scene_info[str(number)] = record.__dict__
-    _write_json(folder / "scene_info.json", scene_info)
+        write_json(folder / "scene_info.json", number_episodes(folder))
+    else:
+        number_in_order_of_seeds(folder)
 
 
 def _check_options(folder: Path, options: dict) -> None:
-    """Write the options, or raise ValueError where the folder was made with others."""
-    path = folder / "options.json"
-    options = {key: value for key, value in options.items() if (key, value) != ("look", "plain")}
-    if not path.exists():
-        _write_json(path, options)
-    elif (found := json.loads(path.read_text())) != options:
-        raise ValueError(f"{folder} was made with {found}, not {options}; choose another --out or the same options")
-
-
-def _write_json(path: Path, content: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(content, indent=1))
+    """As `check_options`; the plain look goes without saying, as it did before there were others."""
+    check_options(folder, {key: value for key, value in options.items() if (key, value) != ("look", "plain")})

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from framepred_ros.pictures import save_picture
 from training.episodes.robotwin1 import DEFAULT_CAMERA, PickledFrames
-from training.simulation.episode_writer import task_folder
+from training.simulation.episode_folders import task_folder
 from training.simulation.table import TASK_NAME
 
 HORIZON = 50

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from framepred_ros.files import new_folder
+from training.simulation.episode_folders import EpisodeRecord
 from training.simulation.instructions import phrasings
 from training.simulation.removal import TapedWorld, replay_without
 from training.simulation.stage import robot_model
@@ -22,28 +22,9 @@ from training.simulation.stage.world import GraspError, World
 from training.simulation.tasks import TASKS
 from training.simulation.tasks.base import Task
 
-CAMERA_TYPE = "D435"
-
 
 class _TaskFailed(Exception):
     """The motion was played to its end, but the task's success check fails."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpisodeRecord:
-    """What `scene_info.json` keeps of an episode; `look` is the one it has, also of a mixture."""
-
-    seed: int
-    frames: int
-    randomized: bool
-    instructions: dict[str, list[str]]
-    info: dict[str, str]
-    look: str = "plain"
-
-
-def task_folder(root: Path, task: str) -> Path:
-    """RoboTwin 1.0's folder of a task's episodes."""
-    return root / f"{task}_{CAMERA_TYPE}_pkl"
 
 
 def simulate_episode(

@@ -11,7 +11,8 @@ import mujoco
 import numpy as np
 
 from framepred_ros.files import new_folder
-from training.simulation.episode_writer import EpisodeRecord, robotwin_frame
+from training.simulation.episode_folders import EpisodeRecord
+from training.simulation.episode_writer import robotwin_frame
 from training.simulation.stage import robot_model
 from training.simulation.stage.appearance import Appearance, draw_appearance
 from training.simulation.stage.camera import HeadCamera, calibration

@@ -50,6 +50,16 @@ def test_a_horizon_of_fifty_frames_is_three_seconds(root):
     assert 50 * find_episodes(root)[0].step_duration == pytest.approx(3.0)
 
 
+def test_an_episode_may_say_how_long_its_steps_are(root):
+    scenes = root / f"{TASK}_D435_pkl" / "scene_info.json"
+    scenes.write_text(json.dumps({"0": {"step_duration": 0.0125}, "1": None}))
+    assert [episode.step_duration for episode in find_episodes(root)] == [0.0125, 0.06]
+    for wrong in (0, -1, "fast", True, float("nan"), 1e9):
+        scenes.write_text(json.dumps({"0": {"step_duration": wrong}}))
+        (bad,) = open_source(root, SourceOptions()).bad
+        assert "step_duration" in str(bad) and bad.path == scenes
+
+
 def test_any_camera_can_be_read(root):
     rewrite(root, lambda content: content["observation"]["front_camera"].update(rgb=picture(7, 9)), frame=0)
     np.testing.assert_array_equal(find_episodes(root, "front_camera")[0].frames[0], picture(7, 9))
