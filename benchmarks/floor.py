@@ -64,16 +64,17 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Floating point operations per second of a large matrix product."""
     side = 8192 if device.type == "cuda" else 1536
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    return 2 * side**3 / _best_seconds(lambda: a @ b, device)
+    return 2 * side**3 / best_seconds(lambda: a @ b, device)
 
 
 def _copy_rate(device: torch.device) -> float:
     source = torch.zeros(2**28, device=device, dtype=torch.uint8)
     target = torch.empty_like(source)
-    return 2 * source.numel() / _best_seconds(lambda: target.copy_(source), device)
+    return 2 * source.numel() / best_seconds(lambda: target.copy_(source), device)
 
 
-def _best_seconds(work: Callable[[], object], device: torch.device) -> float:
+def best_seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the fastest of five runs of some work on a device, after one that does not count."""
     seconds = []
     for _ in range(1 + _REPEATS):  # the first warms up
         synchronize(device)

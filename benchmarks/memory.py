@@ -20,6 +20,13 @@ class Peak:
     peak: int = 0
 
 
+def used_memory(device: torch.device) -> int:
+    """What is taken now, counted as in `Peak`."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return psutil.Process().memory_info().rss
+
+
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
     """Measures the block's peak; the result is complete once the block has ended."""

@@ -18,7 +18,7 @@ def reference_loss(parts, scheduler, now, future, prompts, noise, dropout_probab
     """
     posterior = parts.vae.encode(future).latent_dist
     clean = (posterior.mean + posterior.std * noise.posterior) * parts.vae.config.scaling_factor
-    alpha = scheduler.alphas_cumprod[noise.timesteps][:, None, None, None]
+    alpha = scheduler.alphas_cumprod.to(clean.device)[noise.timesteps][:, None, None, None]
     noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise.noise
     condition = parts.vae.encode(now).latent_dist.mode()
     text = encode(parts, prompts)
@@ -40,4 +40,4 @@ def encode(parts, prompts) -> torch.Tensor:
     """Embeddings (N, L, D)."""
     length = parts.tokenizer.model_max_length
     tokens = parts.tokenizer(prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-    return parts.text_encoder(tokens.input_ids)[0]
+    return parts.text_encoder(tokens.input_ids.to(parts.text_encoder.device))[0]

@@ -27,7 +27,6 @@ import framepred_ros  # noqa: F401  (before torch: it sets how OpenMP threads wa
 
 # isort: split
 import numpy as np
-import psutil
 import torch
 from accelerate import Accelerator
 from matplotlib.figure import Figure
@@ -37,7 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from benchmarks.floor import matrix_rate, synchronize
-from benchmarks.memory import peak_memory
+from benchmarks.memory import peak_memory, used_memory
 from benchmarks.reference_step import reference_loss
 from framepred_ros.pictures import save_figure
 from framepred_ros.tables import print_tables
@@ -179,7 +178,7 @@ def measure(recipe: Recipe, dataset: Path, device: str, steps: int, rounds: int)
         for name in names:
             learner = make_learner(recipe, data)  # the same weights: they follow from the recipe's seed
             learner.prepare(data.table, Path(folder), accelerator)
-            before = psutil.Process().memory_info().rss if on_cpu else 0
+            before = used_memory(accelerator.device)
             with peak_memory(accelerator.device) as memory:
                 functions.append(_step_function(name, recipe, data, learner, accelerator, Path(folder)))
                 functions[-1](0)

@@ -29,6 +29,27 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
+def gpu() -> str:
+    """The device of the tests that are marked so: a CUDA device, or what FRAMEPRED_GPU_TESTS says in its place."""
+    import torch
+
+    device = os.environ.get("FRAMEPRED_GPU_TESTS", "cuda")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    return device
+
+
+@pytest.fixture
+def any_precision():
+    """accelerate lets a process have one precision only."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory):
     """A checkpoint folder with small random weights."""
     from tiny_checkpoint import make_tiny_checkpoint

@@ -1,13 +1,13 @@
 import json
+from functools import partial
 
 import cv2
 import pytest
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from tiny_checkpoint import make_tiny_checkpoint
-from transformers import CLIPTextConfig, CLIPTextModel
 
-from benchmarks import full_size, prediction
+from benchmarks import prediction
 from benchmarks.floor import Floor
+from benchmarks.full_size import TINY, full_size_predictor
 from benchmarks.prediction import Result, main, read_pairs, report
 from benchmarks.stages import STAGES, Timing
 from framepred_ros.prediction import sampling
@@ -15,18 +15,7 @@ from framepred_ros.prediction import sampling
 
 @pytest.fixture
 def tiny_full_size(monkeypatch):
-    """The classes of `benchmarks.full_size`, and as many text tokens, but tiny."""
-    text = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-    small = {"block_out_channels": (16, 16, 16, 16), "norm_num_groups": 8}
-    down, up = ("DownEncoderBlock2D",) * 4, ("UpDecoderBlock2D",) * 4
-    builders = {
-        "_unet": lambda: UNet2DConditionModel(in_channels=8, cross_attention_dim=32, attention_head_dim=8, **small),
-        "_autoencoder": lambda: AutoencoderKL(down_block_types=down, up_block_types=up, **small),
-        "_text_encoder": lambda: CLIPTextModel(CLIPTextConfig(max_position_embeddings=full_size.TEXT_TOKENS, **text)),
-    }
-    monkeypatch.setattr(full_size, "RESOLUTION", (64, 64))
-    for name, build in builders.items():
-        monkeypatch.setattr(full_size, name, build)
+    monkeypatch.setattr(prediction, "full_size_predictor", partial(full_size_predictor, size=TINY))
 
 
 @pytest.mark.slow

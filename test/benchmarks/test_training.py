@@ -2,19 +2,10 @@ import json
 
 import cv2
 import pytest
-from accelerate.state import AcceleratorState
 from moving_squares import make_moving_squares
 from training_runs import RECIPES
 
 from benchmarks.training import FLOAT32_REFERENCE, OURS, REFERENCE, main
-
-
-@pytest.fixture
-def any_precision():
-    """accelerate lets a process have one precision only."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.mark.parametrize(

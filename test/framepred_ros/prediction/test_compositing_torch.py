@@ -1,4 +1,4 @@
-"""Compositing on a device gives what OpenCV gives. On the CPU here: the operations are the same on a GPU."""
+"""Compositing on a device gives what OpenCV gives: on the CPU, and on a GPU where there is one."""
 
 import cv2
 import numpy as np
@@ -20,6 +20,11 @@ OPTIONS = [
 ]
 
 
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request) -> str:
+    return "cpu" if request.param == "cpu" else request.getfixturevalue("gpu")
+
+
 def scenes(seed=0) -> tuple[np.ndarray, np.ndarray]:
     """Blurred noise, and the same with a changed part: float32 (H, W, 3) in 0..255."""
     generator = np.random.default_rng(seed)
@@ -29,19 +34,19 @@ def scenes(seed=0) -> tuple[np.ndarray, np.ndarray]:
     return now, after.clip(0, 255)
 
 
-def tensor(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(image.reshape(*image.shape[:2], -1).transpose(2, 0, 1).copy())
+def tensor(image: np.ndarray, device: str) -> torch.Tensor:
+    return torch.from_numpy(image.reshape(*image.shape[:2], -1).transpose(2, 0, 1).copy()).to(device)
 
 
 def picture(image: torch.Tensor) -> np.ndarray:
-    return image.numpy().transpose(1, 2, 0).squeeze()
+    return image.cpu().numpy().transpose(1, 2, 0).squeeze()
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_mask_and_denoising_are_those_of_opencv(options):
+def test_mask_and_denoising_are_those_of_opencv(options, device):
     now, after = scenes()
     mask = compositing.motion_mask(now, after, options)
-    batch = [torch.stack([tensor(each), tensor(each[::-1].copy())]) for each in (now, after)]
+    batch = [torch.stack([tensor(each, device), tensor(each[::-1].copy(), device)]) for each in (now, after)]
     masks = compositing_torch.motion_mask(*batch, options)
     np.testing.assert_allclose(picture(masks[0]), mask, atol=1e-4)
     np.testing.assert_allclose(picture(masks[1]), compositing.motion_mask(now[::-1], after[::-1], options), atol=1e-4)
@@ -52,17 +57,17 @@ def test_mask_and_denoising_are_those_of_opencv(options):
 
 
 @pytest.mark.parametrize("size", [(24, 32), (16, 64), (30, 50), (48, 64), (96, 128), (100, 70), (47, 63)])
-def test_resizing_is_that_of_opencv(size):
+def test_resizing_is_that_of_opencv(size, device):
     image, _ = scenes()
     expected = resize_frame(image, size)
-    np.testing.assert_allclose(picture(compositing_torch.resize(tensor(image), size)), expected, atol=0.05)
+    np.testing.assert_allclose(picture(compositing_torch.resize(tensor(image, device), size)), expected, atol=0.05)
 
 
-def test_blending_is_the_same():
+def test_blending_is_the_same(device):
     now, after = scenes()
     camera = np.random.default_rng(1).integers(0, 256, now.shape, np.uint8)
     mask = compositing.motion_mask(now, after, Compositing())
-    blended = compositing_torch.composite(tensor(camera), tensor(after), tensor(mask))
+    blended = compositing_torch.composite(*(tensor(each, device) for each in (camera, after, mask)))
     expected = compositing.composite(camera, compositing.to_uint8(after), mask)
     assert np.abs(picture(blended).astype(int) - expected).max() <= 1
     assert blended.dtype == torch.uint8
