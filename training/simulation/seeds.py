@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 from rich.table import Table
@@ -58,7 +58,8 @@ def try_seeds(
                 task, seed = running.pop(future)
                 yield task, seed, future.result()
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # Ctrl+C: what is being made is finished, no more is begun
+            for worker in active_children():  # Ctrl+C does not wait: what was being made is made anew
+                worker.terminate()
             raise
 
 
