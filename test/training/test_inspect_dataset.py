@@ -92,6 +92,14 @@ def test_frozen_cameras_and_duplicates(tmp_path):
     ]
 
 
+def test_many_tasks_of_one_episode_are_taken_for_one_task_in_pieces(tmp_path):
+    for number in range(3):  # as a folder of bags without --task
+        write_runs(tmp_path / "episodes", f"take_{number}", [60])
+    assert build(tmp_path / "episodes", tmp_path / "d") == 0
+    warnings = inspect(tmp_path / "d", tmp_path / "out")["warnings"]
+    assert "there is nothing to test on; every task has one episode: build with --task NAME if" in warnings[0]
+
+
 def compressed(image):
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
     return cv2.imdecode(encoded, cv2.IMREAD_COLOR)

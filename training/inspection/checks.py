@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -71,7 +71,10 @@ def _split_warnings(manifest: DatasetManifest, rows_of_splits: dict[str, Sequenc
     if manifest.split_by == "pair":
         yield "split by pair: test frames have near-duplicates in train, so test scores will be too good"
     if "test" not in rows_of_splits:
-        yield "there is nothing to test on"
+        episodes = Counter(record.task for record in manifest.episodes)
+        alone = len(episodes) > 1 and max(episodes.values()) == 1
+        hint = "; every task has one episode: build with --task NAME if they are all of one" if alone else ""
+        yield f"there is nothing to test on{hint}"
     prompts = {split: {(row.task, row.prompt) for row in rows} for split, rows in rows_of_splits.items()}
     shared = sorted(prompts.get("train", set()) & prompts.get("test", set()))
     for task in dict.fromkeys(task for task, _ in shared):
