@@ -65,10 +65,12 @@ class Tester(Node):
         self.wait_until(client.service_is_ready, f"service {name}")
         return client.call_async(request)
 
-    def call(self, service_type, name, request):
-        future = self.begin_to_call(service_type, name, request)
+    def answer(self, future, name):
         self.wait_until(future.done, f"answer of {name}")
         return future.result()
+
+    def call(self, service_type, name, request):
+        return self.answer(self.begin_to_call(service_type, name, request), name)
 
     def lifecycle_state(self, node):
         return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
@@ -78,9 +80,7 @@ class Tester(Node):
         return self.begin_to_call(ChangeState, f"{node}/change_state", request)
 
     def change_state(self, node, transition):
-        future = self.begin_to_change_state(node, transition)
-        self.wait_until(future.done, f"{node}: {transition}")
-        return future.result().success
+        return self.answer(self.begin_to_change_state(node, transition), f"{node}/change_state").success
 
     def set_parameter(self, node, name, value):
         """Set a parameter over its service and return the result."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,16 @@ def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job, which the tests may be, ignores it
 
 
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def wait_for_frames(folder: Path, pattern: str = "seed*.partial/1*.pkl") -> None:
+    wait_until(lambda: list(folder.glob(pattern)), 120)
+
+
 @pytest.fixture(scope="module")
 def episodes(opengl, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("episodes")
@@ -87,12 +98,6 @@ def test_killed_and_resumed_equals_uninterrupted(episodes, tmp_path):
     assert content(tmp_path) == content(episodes)
 
 
-def wait_for_frames(folder: Path) -> None:
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("seed*.partial/1*.pkl")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-
 def children(process: subprocess.Popen) -> list[Path]:
     """The folders in /proc of a process's children."""
     pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -110,9 +115,7 @@ def test_no_worker_outlives_the_command(opengl, tmp_path, how):
     output, _ = process.communicate(timeout=60)
     if how == signal.SIGINT:
         assert process.returncode == 130 and "run again to continue" in output.decode()
-    deadline = time.monotonic() + 60
-    while any(worker.exists() for worker in workers) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: not any(worker.exists() for worker in workers), 60)
     assert not any(worker.exists() for worker in workers)
     assert "Traceback" not in output.decode()
 
@@ -139,9 +142,7 @@ def test_scenes_in_pieces_equal_scenes_at_once(opengl, tmp_path):
     finish(tmp_path / "pieces", *SCENES, "--episodes", "1")
     process = simulate(tmp_path / "pieces", *SCENES)
     folder = tmp_path / "pieces" / "table_scenes_D435_pkl"
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("seed*.partial/1/1*.pkl")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_frames(folder, "seed*.partial/1/1*.pkl")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     finish(tmp_path / "pieces", *SCENES)
